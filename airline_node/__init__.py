@@ -1,0 +1,1 @@
+"""One carrier's process: aiohttp in front, the journal behind, the ledger's rules between them."""

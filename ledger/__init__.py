@@ -1,0 +1,1 @@
+"""The rules of the reservation ledger: pure, deterministic, without I/O, clock or chance."""
