@@ -94,10 +94,11 @@ class HoldReleased(FlightEvent, frozen=True, kw_only=True, tag="hold-released"):
 
 class RefusalReason(StrEnum):
     NOT_FREE = "not-free"
+    NO_SUCH_FLIGHT = "no-such-flight"
     NO_SUCH_SEAT = "no-such-seat"
     DEPARTED = "departed"
     FARE_CHANGED = "fare-changed"
-    TOO_LATE = "too-late"
+    CLOCKS_DISAGREE = "clocks-disagree"
     ABORTED = "aborted-before-it-came"
     ASKED = "asked-before-it-came"
 
@@ -126,7 +127,7 @@ class BookingEvent(Event, frozen=True, kw_only=True):
 
 
 class BookingOpened(BookingEvent, frozen=True, kw_only=True, tag="booking-opened"):
-    """`body_hash` tells a repeated request from another one under the same id; it is keyed, so that it tells no name."""
+    """`body_hash` tells a repeated request from another one under the same id; it is keyed and so tells no name."""
 
     segments: tuple[Segment, ...]
     passengers: int
@@ -136,7 +137,7 @@ class BookingOpened(BookingEvent, frozen=True, kw_only=True, tag="booking-opened
 
 
 class VotingStarted(BookingEvent, frozen=True, kw_only=True, tag="voting-started"):
-    """Written before any prepare leaves. Tickets are allotted here, one a passenger; an abort leaves a gap in the stock."""
+    """Written before any prepare leaves. Tickets are allotted here, one a passenger; an abort leaves a gap."""
 
     decide_by: Millis
     first_serial: int

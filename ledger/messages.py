@@ -10,11 +10,12 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from ledger.events import AbortReason, RefusalReason
+from ledger.events import AbortReason, FlightScheduled
 from ledger.terms import (
     BOOKING_PATTERN,
     CARRIER_PATTERN,
     FLIGHT_PATTERN,
+    HOLD_MS,
     PASSENGERS_MAX,
     SEAT_PATTERN,
     SEGMENTS_MAX,
@@ -30,13 +31,13 @@ from ledger.terms import (
     TicketNo,
 )
 
-Carrier = Annotated[CarrierCode, Meta(pattern=CARRIER_PATTERN)]
-Flight = Annotated[FlightId, Meta(pattern=FLIGHT_PATTERN)]
-Seat = Annotated[SeatNo, Meta(pattern=SEAT_PATTERN)]
-Booking = Annotated[BookingId, Meta(pattern=BOOKING_PATTERN)]
-Count = Annotated[int, Meta(ge=1, le=PASSENGERS_MAX)]
-Instant = Annotated[Millis, Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
-Ticket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$")]
+CheckedCarrier = Annotated[CarrierCode, Meta(pattern=CARRIER_PATTERN)]
+CheckedFlight = Annotated[FlightId, Meta(pattern=FLIGHT_PATTERN)]
+CheckedSeat = Annotated[SeatNo, Meta(pattern=SEAT_PATTERN)]
+CheckedBooking = Annotated[BookingId, Meta(pattern=BOOKING_PATTERN)]
+CheckedCount = Annotated[int, Meta(ge=1, le=PASSENGERS_MAX)]
+CheckedInstant = Annotated[Millis, Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
+CheckedTicket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$")]
 
 # ---- from the coordinator to a participant --------------------------------------------------------------------
 
@@ -44,32 +45,43 @@ Ticket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$")]
 class ClaimMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Asked by the booking's coordinator of the carrier that flies `flight`."""
 
-    booking: Booking
-    flight: Flight
-    coordinator: Carrier
+    booking: CheckedBooking
+    flight: CheckedFlight
+    coordinator: CheckedCarrier
 
 
 class SeatsWanted(ClaimMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`seats` names one for each of `count` passengers, or is empty: the carrier chooses, together if it can."""
 
-    participants: Annotated[tuple[Flight, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
-    seats: Annotated[tuple[Seat, ...], Meta(max_length=PASSENGERS_MAX)]
-    count: Count
+    participants: Annotated[tuple[CheckedFlight, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
+    seats: Annotated[tuple[CheckedSeat, ...], Meta(max_length=PASSENGERS_MAX)]
+    count: CheckedCount
     fare: Annotated[Centavos, Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        if self.seats and len(set(self.seats)) != self.count:
+            raise ValueError("name one seat a passenger, each once, or none")
+        if self.flight not in self.participants:
+            raise ValueError("the flight is not among its own booking's participants")
 
 
 class Hold(SeatsWanted, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hold"):
-    """A timed hold, please, until then at the latest. Answered `Held` or `Refused`."""
+    """A timed hold, please, lasting so many milliseconds by your own clock. Answered `Held` or `Refused`."""
 
-    until: Instant
+    lasting: Annotated[int, Meta(ge=1, le=HOLD_MS)]
 
 
 class Prepare(SeatsWanted, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepare"):
     """Will you sell these? Answered `Pledged` (yes, until the decision) or `Refused` (never)."""
 
-    decide_by: Instant
-    tickets: Annotated[tuple[Ticket, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
+    decide_by: CheckedInstant
+    tickets: Annotated[tuple[CheckedTicket, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
     coupon: Annotated[int, Meta(ge=1, le=SEGMENTS_MAX)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.tickets) != self.count:
+            raise ValueError("one ticket a passenger")
 
 
 class Commit(ClaimMessage, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="commit"):
@@ -89,9 +101,10 @@ class Return(ClaimMessage, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Inquire(ClaimMessage, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="inquire"):
-    """What became of it? `to` is the carrier asked: the coordinator, or the one that flies `flight`."""
+    """What became of it? Asked for the pledge on `asker`, of `to`: the coordinator, or the one that flies `flight`."""
 
-    to: Carrier
+    asker: CheckedFlight
+    to: CheckedCarrier
 
 
 PeerMessage: TypeAlias = Hold | Prepare | Commit | Abort | Release | Return | Inquire
@@ -106,25 +119,26 @@ def addressee(message: PeerMessage) -> CarrierCode:
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="answer"):
-    booking: Booking
-    flight: Flight
+    booking: CheckedBooking
+    flight: CheckedFlight
 
 
 class Held(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="held"):
-    seats: Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
-    expires_at: Instant
+    seats: Annotated[tuple[CheckedSeat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
+    expires_at: CheckedInstant
 
 
 class Pledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pledged"):
     """Yes. On disk before it is said."""
 
-    seats: Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
+    seats: Annotated[tuple[CheckedSeat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
 
 
 class Refused(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="refused"):
     """No, and it stays no for this booking: nothing more need be sent here. On disk before it is said."""
 
-    reason: RefusalReason | None
+    reason: Annotated[str, Meta(pattern="^[a-z-]{1,40}$")]
+    """A `RefusalReason`, or the `ReleaseReason` of a hold that is gone."""
 
 
 class Acknowledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="acknowledged"):
@@ -145,9 +159,10 @@ class Word(StrEnum):
 
 
 class Outcome(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="outcome"):
-    """The answer to `Inquire`."""
+    """The answer to `Inquire`, for the pledge on `asker`."""
 
-    by: Carrier
+    asker: CheckedFlight
+    by: CheckedCarrier
     word: Word
 
 
@@ -253,11 +268,22 @@ TravellerAnswer: TypeAlias = BookingView | Refusal
 
 
 class Tick(Struct, frozen=True):
-    """Some deadline may have passed."""
+    """A deadline may have passed: of this booking, or of its claim on this flight."""
+
+    booking: BookingId
+    flight: FlightId | None = None
+
+
+class OpenSales(Struct, frozen=True):
+    """These flights go on sale; those that are already on sale stay as they are."""
+
+    plans: tuple[FlightScheduled, ...]
 
 
 class Restarted(Struct, frozen=True):
-    """The node has just read its log: whatever was pledged before may have been decided meanwhile."""
+    """The node has just read its log: whatever was pledged here before may have been decided meanwhile."""
+
+    flight: FlightId
 
 
 class Unanswered(Struct, frozen=True):

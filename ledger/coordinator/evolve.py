@@ -1,0 +1,66 @@
+"""What it means for a booking that something happened."""
+
+from ledger.coordinator.state import (
+    NEXT,
+    Booking,
+    ConflictHeard,
+    GrantHeard,
+    Heard,
+    Phase,
+    RecordHeard,
+    ReturnHeard,
+    VoteHeard,
+)
+from ledger.events import (
+    AnyBookingEvent,
+    BookingAborted,
+    BookingCancelled,
+    BookingCommitted,
+    BookingOpened,
+    BookingSettled,
+    VotingStarted,
+)
+
+
+def evolve(booking: Booking, event: AnyBookingEvent | Heard) -> None:
+    """What it means that it happened. A stored event that the table forbids raises, and so stops the node."""
+    match event:
+        case GrantHeard():
+            booking.granted[event.flight] = event.seats
+        case VoteHeard():
+            booking.votes[event.flight] = event.seats
+        case RecordHeard():
+            booking.recorded.add(event.flight)
+            booking.conflicts.pop(event.flight, None)
+        case ReturnHeard():
+            booking.returned.add(event.flight)
+            booking.conflicts.pop(event.flight, None)
+        case ConflictHeard():
+            booking.conflicts[event.flight] = event.detail
+        case _:
+            before, booking.phase = booking.phase, NEXT[booking.phase, type(event)]
+            booking.version += 1
+            _remember(booking, event, before)
+
+
+def _remember(booking: Booking, event: AnyBookingEvent, before: Phase) -> None:
+    match event:
+        case BookingOpened():
+            booking.since = event.at
+            booking.segments, booking.passengers = event.segments, event.passengers
+            booking.price, booking.body_hash, booking.hold_until = event.price, event.body_hash, event.hold_until
+        case VotingStarted():
+            booking.voted_on = True
+            booking.decide_by, booking.tickets = event.decide_by, event.tickets
+            booking.stock.next_serial = max(booking.stock.next_serial, event.first_serial + len(event.tickets))
+        case BookingCommitted():
+            assert len(event.seats) == len(booking.segments), "committed without every vote"
+            assert all(len(seats) == booking.passengers for seats in event.seats), "committed without every seat"
+            booking.seats = event.seats
+        case BookingAborted():
+            booking.since = booking.since or event.at
+            booking.reason, booking.detail, booking.refused_by = event.reason, event.detail, event.flight
+        case BookingSettled():
+            booking.commit_settled = booking.commit_settled or before is Phase.COMMITTED
+        case BookingCancelled():
+            pass  # the phase says it all
