@@ -1,7 +1,8 @@
 """A cabin's seats in the order of its rows, and which of the free ones a carrier gives to a party."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -12,10 +13,10 @@ CABINS_MAX = 256
 
 
 class Cabin(Struct, frozen=True):
-    """`rows` are the seats as a passenger finds them, `blocks` those without an aisle between them."""
+    """`places` has each seat's number in `seats`. `rows` are as a passenger finds them, `blocks` lie between aisles."""
 
     seats: tuple[SeatNo, ...]
-    known: frozenset[SeatNo]
+    places: Mapping[SeatNo, int]
     rows: tuple[tuple[SeatNo, ...], ...]
     blocks: tuple[tuple[SeatNo, ...], ...]
 
@@ -32,7 +33,7 @@ def cabin_of(columns: str, seats: tuple[SeatNo, ...]) -> Cabin:
         blocks.setdefault((row, side), []).append(seat)
     return Cabin(
         seats=seats,
-        known=frozenset(seats),
+        places=MappingProxyType({seat: place for place, seat in enumerate(seats)}),
         rows=tuple(map(tuple, rows.values())),
         blocks=tuple(map(tuple, blocks.values())),
     )

@@ -91,6 +91,8 @@ class Change(Struct, frozen=True):
 
     records: list[Recorded]
     machines: list[Machine]
+    settled: list[tuple[BookingId, int]]
+    """Bookings that may leave memory once this is on disk, each with the version that it settled at."""
 
 
 class Ledger:
@@ -142,6 +144,7 @@ class Ledger:
                 return self._ask_flight(command.flight, command, now) if command.flight in self.flights else None
             case OpenSales():
                 self._open_sales(command)
+                self.retire(now)
                 return None
             case ReadTransactions():
                 return transactions(self.flights.values(), self.bookings.values())
@@ -177,8 +180,10 @@ class Ledger:
             self._settle_at_home(booking, now)
 
     def take(self) -> Change:
-        """What has changed since the last `take`; settled bookings leave memory with it."""
-        change = Change(self._records, list(self._moved))
+        """What has changed since the last `take`."""
+        moved = [self.bookings[machine] for machine in self._moved if machine in self.bookings]
+        settled = [(booking.id, booking.version) for booking in moved if booking.phase in SETTLED]
+        change = Change(self._records, list(self._moved), settled)
         self._records, self._moved = [], {}
         return change
 
@@ -192,11 +197,15 @@ class Ledger:
             return ()
         return [message for message in owed if addressee(message) != self.carrier]
 
-    def forget(self, machines: Iterable[Machine]) -> None:
-        """Settled bookings leave memory, once their answers and messages have been worked out."""
-        for machine in machines:
-            if machine in self.bookings and self.bookings[machine].phase in SETTLED:
-                del self.bookings[machine]
+    def forget(self, settled: Iterable[tuple[BookingId, int]]) -> None:
+        """Settled bookings leave memory, unless something newer has happened to them than is on disk."""
+        for booking, version in settled:
+            if booking in self.bookings and self.bookings[booking].version == version:
+                del self.bookings[booking]
+
+    def reply(self, command: TravellerCommand) -> Answer:
+        """The answer to an earlier command about a booking in memory, as things are now; None: not yet."""
+        return coordinator.reply(self.bookings[command.booking], command)
 
     def retire(self, now: Millis) -> None:
         """Flights long landed leave memory."""

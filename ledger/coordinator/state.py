@@ -72,8 +72,8 @@ class Stock(Struct):
     next_serial: int = 1
 
 
-class Booking(Struct):
-    """Below `stock`, what was heard and is not stored.
+class Booking(Struct, omit_defaults=True):
+    """Its last fields (`HEARD`) are what was heard and is not stored.
 
     `seats` has a tuple a segment once it is committed. `recorded` are the flights whose carrier has acknowledged
     the decision, `returned` those that have acknowledged the cancellation.
@@ -108,6 +108,9 @@ class Booking(Struct):
     def flights(self) -> tuple[FlightId, ...]:
         """The participants, in the traveller's order."""
         return tuple(segment.flight for segment in self.segments)
+
+
+HEARD = ("granted", "votes", "recorded", "returned", "conflicts")
 
 
 class GrantHeard(Struct, frozen=True):

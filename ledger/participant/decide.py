@@ -99,7 +99,7 @@ def _available(flight: Flight, asked: Hold | Prepare, now: Millis) -> tuple[Seat
         return fault
     if not asked.seats:
         return choose(flight.cabin, flight.taken, asked.count) or RefusalReason.NOT_FREE
-    if not flight.cabin.known.issuperset(asked.seats):
+    if any(seat not in flight.cabin.places for seat in asked.seats):
         return RefusalReason.NO_SUCH_SEAT
     if any(seat in flight.taken for seat in asked.seats):
         return RefusalReason.NOT_FREE

@@ -94,7 +94,7 @@ def move_of(event: SeatEvent | PrepareRefused) -> Move:
             assert_never(event)
 
 
-class Claim(Struct):
+class Claim(Struct, omit_defaults=True):
     """All holds of one booking on this flight, seat by seat in the passengers' order."""
 
     coordinator: CarrierCode
@@ -138,7 +138,7 @@ class Doubt(Struct):
     words: dict[CarrierCode, Word] = field(default_factory=dict)
 
 
-class Flight(Struct):
+class Flight(Struct, omit_defaults=True):
     """`taken` are the seats that are not free, and whose they are. A crash forgets the `doubts`; it asks again."""
 
     id: FlightId

@@ -1,0 +1,227 @@
+"""One node put together: disk behind, peers beside, two doors in front; its start, its life and its end.
+
+start   rebuild the ledger -> put flights on sale -> answer peers and travellers -> ready
+life    until SIGTERM or SIGINT, or until something that must not fail has failed
+end     no new orders -> orders under way are answered (DRAIN_MS) -> the last batch is written -> files closed
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypedDict
+
+from aiohttp import web
+
+from airline_node import certificates, peer_routes, routes
+from airline_node.availability import Availability
+from airline_node.certificates import CertificateTrouble
+from airline_node.config import Config
+from airline_node.door import JOURNAL, NODE
+from airline_node.journal import Journal, JournalDamaged, JournalTrouble
+from airline_node.network import Network
+from airline_node.node import Node
+from airline_node.peers import Peers
+from airline_node.rebuild import Rebuilt, rebuild
+from airline_node.sales import Sales
+from airline_node.seatmaps import SeatMaps
+from airline_node.timetable import BadTimetable, Timetable, load
+from airline_node.vault import Vault, VaultTrouble
+from ledger.ledger import LogBroken
+from ledger.messages import Inquire, PeerAnswer, PeerMessage, Unanswered
+from ledger.terms import CarrierCode, Millis
+from snapshots.store import SnapshotStore
+
+
+class ServerOptions(TypedDict):
+    access_log: None
+    shutdown_timeout: float
+
+
+DRAIN_MS = 8_000
+"""How long orders under way may still take after SIGTERM; the whole end takes less than ten seconds."""
+SERVER: ServerOptions = {"access_log": None, "shutdown_timeout": 1.0}
+"""No line a request: it would cost as much as the request. A closed server waits a second for who still talks."""
+BACKLOG = 4_096
+"""Connections that may wait to be accepted: 1,500 buyers come at once."""
+
+TROUBLE = (JournalTrouble, JournalDamaged, LogBroken, VaultTrouble, CertificateTrouble, BadTimetable, OSError)
+"""What can keep a node from starting, each with a sentence for whoever runs it."""
+
+log = logging.getLogger(__name__)
+
+
+def now() -> Millis:
+    """This node's clock: UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def serve(config: Config) -> int:
+    """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why)."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(config))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config) -> int:
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    try:
+        async with running(config, load()) as life:
+            log.info("%s: ready at http://%s, peers at https://%s", config.carrier, config.listen, config.peer_listen)
+            ended = asyncio.create_task(stop.wait())
+            await asyncio.wait([ended, life], return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            if life.done():
+                await life
+            log.info("%s: told to end; finishing what is under way", config.carrier)
+    except TROUBLE as trouble:
+        log.critical("%s stops: %s", config.carrier, trouble)
+        return 1
+    log.info("%s: ended", config.carrier)
+    return 0
+
+
+@asynccontextmanager
+async def running(config: Config, timetable: Timetable) -> AsyncIterator["asyncio.Task[None]"]:
+    """A node in this loop: ready when the block begins, drained and closed when it ends.
+
+    The task it gives fails when the node cannot go on. Raises one of `TROUBLE` if it cannot start.
+    """
+    async with AsyncExitStack() as open_files:
+        journal = Journal.open(config.journal)
+        open_files.callback(journal.close)
+        store = SnapshotStore(config.data / "snapshots")
+        rebuilt = await rebuild(config.carrier, timetable.carriers[config.carrier].prefix, journal, store)
+        vault = Vault.open(config.data / "vault.sqlite")
+        open_files.callback(vault.close)
+        parts = Parts(config, timetable, journal, store, rebuilt, vault)
+        life = asyncio.create_task(parts.live())
+        try:
+            await parts.open(life)
+            yield life
+            await parts.drain()
+        finally:
+            await parts.close(life)
+
+
+class Parts:
+    """What a node is made of, between opened files and closed ones."""
+
+    def __init__(
+        self,
+        config: Config,
+        timetable: Timetable,
+        journal: Journal,
+        store: SnapshotStore,
+        rebuilt: Rebuilt,
+        vault: Vault,
+    ) -> None:
+        self._config = config
+        self._closed: str | None = "the node is starting"
+        own = (config.tls_ca, config.tls_cert, config.tls_key)
+        to_peers = certificates.client_context(*own)
+        self._from_peers = certificates.server_context(*own)
+        self._peers = Peers(config.carrier, config.peers, to_peers, self._hear, self._unanswered, now)
+        self._availability = Availability(now)
+        self._network = Network(self._availability, config.carrier, config.peers, to_peers, now)
+        seat_maps = SeatMaps()
+        self._network.publish(seat_maps.fill(rebuilt.ledger))
+        self._node = Node(
+            rebuilt.ledger,
+            journal,
+            now,
+            self._peers,
+            position=rebuilt.position,
+            replayed=rebuilt.replayed,
+            written=lambda records: self._network.publish(seat_maps.fold(records)),
+            keep=store.write,
+        )
+        self._sales = Sales(config.carrier, timetable, self._node, now)
+        self._public = web.AppRunner(self._public_app(timetable, journal, vault), **SERVER)
+        self._private = web.AppRunner(self._private_app(journal), **SERVER)
+
+    async def live(self) -> None:
+        """Until the node is closed. Raises what none of its parts may raise."""
+        async with asyncio.TaskGroup() as parts:
+            beside = [parts.create_task(self._network.run()), parts.create_task(self._sales.run())]
+            await parts.create_task(self._node.run())
+            for task in beside:
+                task.cancel()
+
+    async def open(self, life: "asyncio.Task[None]") -> None:
+        """Flights on sale, then the doors; or what kept the node from getting there."""
+        opening = asyncio.create_task(self._open())
+        await asyncio.wait([opening, life], return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            opening.cancel()
+            await life
+        await opening
+
+    async def drain(self) -> None:
+        """Orders under way are answered; new ones hear that this node is closing."""
+        self._closed = "the node is closing"
+        await self._node.drain(DRAIN_MS)
+
+    async def close(self, life: "asyncio.Task[None]") -> None:
+        """Both doors, then the peers, then the inbox: what came in before is still written. Raises what `life` did."""
+        self._closed = "the node is closing"
+        self._availability.close()
+        await asyncio.gather(self._public.cleanup(), self._private.cleanup())
+        await self._peers.close()
+        self._node.close()
+        await life
+
+    async def _open(self) -> None:
+        await self._peers.start()
+        await self._sales.open()
+        for runner, address, tls in (
+            (self._private, self._config.peer_listen, self._from_peers),
+            (self._public, self._config.listen, None),
+        ):
+            await runner.setup()
+            site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=BACKLOG)
+            await site.start()
+        gc.collect()
+        gc.freeze()  # What is in memory now stays: the collector need not look at it again.
+        self._closed = None
+
+    def _public_app(self, timetable: Timetable, journal: Journal, vault: Vault) -> web.Application:
+        app = web.Application()
+        app[NODE], app[JOURNAL] = self._node, journal
+        app[routes.NETWORK], app[routes.VAULT], app[routes.TIMETABLE] = self._network, vault, timetable
+        app[routes.TOKENS] = routes.Tokens(self._config.operator_token, self._config.auditor_token)
+        app[routes.NOW] = now
+        app[routes.CLOSED] = lambda: self._closed
+        routes.add_public_routes(app)
+        return app
+
+    def _private_app(self, journal: Journal) -> web.Application:
+        app = web.Application()
+        app[NODE], app[JOURNAL] = self._node, journal
+        app[peer_routes.ME], app[peer_routes.PEERS] = self._config.carrier, frozenset(self._config.peers)
+        app[peer_routes.AVAILABILITY] = self._availability
+        peer_routes.add_peer_routes(app)
+        return app
+
+    async def _hear(self, _carrier: CarrierCode, answers: Sequence[PeerAnswer]) -> None:
+        self._node.tell(answers)
+
+    async def _unanswered(self, messages: Sequence[PeerMessage]) -> None:
+        """A coordinator that does not answer makes its participants ask one another."""
+        silent = [m for m in messages if isinstance(m, Inquire) and m.to == m.coordinator]
+        if silent:
+            self._node.tell([Unanswered(message.booking, message.asker) for message in silent])

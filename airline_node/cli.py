@@ -1,0 +1,135 @@
+"""The command `passcom`. Each command turns its words into one call, and the answer into an exit code."""
+
+import os
+import re
+import sys
+import time
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from airline_node import app as node
+from airline_node import book as booking
+from airline_node import certificates as issuing
+from airline_node import config
+from airline_node import up as machine
+from airline_node.timetable import load
+from ledger.terms import CARRIER_PATTERN, PASSENGERS_MAX, Millis
+
+TROUBLE = 2
+"""The exit code of a command that could not begin."""
+
+app = typer.Typer(
+    help="Airlines sell one another's seats: all of an itinerary or none of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show tokens
+)
+
+
+def main() -> None:
+    if not __debug__:
+        print("passcom does not run under python -O: an assert that fails must stop a node.", file=sys.stderr)
+        sys.exit(TROUBLE)
+    app()
+
+
+@app.command()
+def up(
+    data: Annotated[Path, typer.Option(help="Folder of the nodes' data.")] = Path(".passcom"),
+    port_base: Annotated[
+        int, typer.Option(min=0, max=machine.PORT_BASE_MAX, help="Their ports follow this one.")
+    ] = machine.PORT_BASE,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove first what earlier nodes left there.")] = False,
+) -> None:
+    """Run the three airlines on this machine until Ctrl-C."""
+    try:
+        code = machine.up(data, port_base, Console(), fresh=fresh)
+    except (machine.UpTrouble, issuing.CertificateTrouble, OSError) as trouble:
+        _give_up(trouble)
+    raise typer.Exit(code)
+
+
+@app.command()
+def serve() -> None:
+    """Run one airline's node, described by PASSCOM_ variables, until SIGTERM."""
+    try:
+        told = config.read(os.environ)
+    except config.ConfigTrouble as trouble:
+        _give_up(trouble)
+    raise typer.Exit(node.serve(told))
+
+
+@app.command()
+def book(
+    origin: Annotated[str, typer.Argument(help="Airport, as FEC.")],
+    destination: Annotated[str, typer.Argument(help="Airport, as CGB.")],
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of departure; else the first day that has an itinerary."),
+    ] = None,
+    passengers: Annotated[
+        int | None,
+        typer.Option(min=1, max=PASSENGERS_MAX, show_default="as many as names", help="How many travel."),
+    ] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Who travels; once for each passenger.")] = None,
+    email: Annotated[str | None, typer.Option(help="Where the tickets go.")] = None,
+    at: Annotated[str, typer.Option(help="The node to buy from.")] = machine.address(machine.PORT_BASE + 1),
+    choice: Annotated[int | None, typer.Option(min=1, help="Which itinerary, as they are shown.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without --choice it is the first.")] = False,
+    hold_only: Annotated[bool, typer.Option("--hold-only", help="Hold the seats, do not buy yet.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on standard output.")] = False,
+) -> None:
+    """Find an itinerary and buy it: all of it or none of it.
+
+    Exit code 0: bought or held. 1: refused. 2: nothing was bought. 3: the outcome is not known yet.
+    """
+    names = tuple(name or ())
+    if passengers is not None and passengers < len(names):
+        raise typer.BadParameter(f"{len(names)} names for {passengers} passengers")
+    order = booking.Order(
+        origin=origin.upper(),
+        destination=destination.upper(),
+        passengers=passengers or max(1, len(names)),
+        day=date.date() if date else None,
+        names=names,
+        email=email,
+        choice=choice,
+        yes=yes,
+        hold_only=hold_only,
+    )
+    console = Console(stderr=as_json)  # then standard output is for the outcome alone
+    ask = partial(console.input, markup=False) if sys.stdin.isatty() else None
+    raise typer.Exit(booking.book(order, at, console, ask, _now, as_json=as_json))
+
+
+@app.command()
+def certificates(
+    out: Annotated[Path, typer.Option(help="Folder to write ca.pem, AN.pem, AN.key and so on into.")],
+    carriers: Annotated[str, typer.Option(help="Whose.")] = ",".join(load().carriers),
+) -> None:
+    """Issue a throw-away authority and a certificate for each carrier: for trials, not for trade."""
+    codes = carriers.split(",")
+    if wrong := [code for code in codes if not re.fullmatch(CARRIER_PATTERN, code)]:
+        raise typer.BadParameter(f"{wrong[0]!r} is not a carrier's two capital letters")
+    try:
+        issuing.make(out, codes)
+    except issuing.CertificateTrouble as trouble:
+        _give_up(trouble)
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000
+
+
+def _give_up(trouble: Exception) -> NoReturn:
+    print(trouble, file=sys.stderr)
+    raise typer.Exit(TROUBLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,396 @@
+"""The only writer: everything that happens on a node passes through one inbox, in one order.
+
+    inbox -> think (decide, evolve, reply; answers kept back) -> write (one insert, one fsync) -> speak
+
+The rule it holds is *write, then speak*: no answer and no message leaves before the events behind it are on disk, and
+neither does an answer to a mere question, which may rest on events that are still being written. While one batch is
+being written the next one is thought: group commit costs nothing while nobody waits, and nothing more when many do.
+
+A write that fails stops the node: its memory is ahead of its disk, and only a restart mends that. A client that goes
+away changes nothing: its order is in the inbox, and the inbox is consumed by one task that nobody cancels.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeAlias, cast
+
+from msgspec import Struct
+
+from ledger.events import FlightScheduled, Recorded, StreamName
+from ledger.ledger import Answer, Change, Command, Ledger, Machine
+from ledger.messages import (
+    ConfirmBooking,
+    ForceRelease,
+    OpenBooking,
+    OpenSales,
+    PeerAnswer,
+    PeerMessage,
+    ReadBooking,
+    ReadTransactions,
+    Refusal,
+    TravellerAnswer,
+    TravellerCommand,
+)
+from ledger.terms import BookingId, Millis
+from ledger.waiting import Transactions
+from snapshots.form import picture
+
+INBOX_MAX = 4_000
+"""Commands of travellers that may wait; one more is refused, and nothing has happened."""
+INBOX_PEERS_MAX = 2 * INBOX_MAX
+"""The same for peers: what they ask finishes what has begun, and so it goes on when travellers are turned away."""
+BATCH_MAX = 1_000
+"""Commands thought and written together."""
+ANSWER_MS = 15_000
+"""So long a traveller waits for the carriers; then the answer is that it is not known yet."""
+READ_MS = 5_000
+ALARM_MS_MAX = 60_000
+PICTURE_EVENTS = 50_000
+"""A start replays about so many events at most, if the newest snapshot is sound."""
+
+log = logging.getLogger(__name__)
+Asker: TypeAlias = asyncio.Future[Sequence[Answer]]
+
+
+class Busy(Exception):
+    """The inbox is full. Definite: nothing happened."""
+
+
+class Stopped(Exception):
+    """The node has stopped, or does not get on with its disk. What became of the command is not known."""
+
+
+class Log(Protocol):
+    """What a node needs of its journal."""
+
+    async def append(self, records: Sequence[Recorded]) -> int: ...
+    async def read(self, streams: Sequence[StreamName]) -> dict[StreamName, list[Recorded]]: ...
+
+
+class Wire(Protocol):
+    """What a node needs of the way to its peers."""
+
+    def owe(self, machine: str, messages: Sequence[PeerMessage]) -> None: ...
+
+
+Written: TypeAlias = Callable[[Sequence[Recorded]], None]
+"""Told of every batch's events once they are on disk; what it raises stops the node."""
+Keep: TypeAlias = Callable[[int, bytes], None]
+"""Keeps a picture of the state at a position of the log; called in a thread. What it raises is logged."""
+
+
+class _Entry(Struct, eq=False):
+    """Commands that came together, and who waits for their answers."""
+
+    commands: Sequence[Command]
+    asker: Asker | None
+
+
+class _Said(Struct):
+    """A batch after thinking: what must be on disk, and what may be said after that."""
+
+    change: Change
+    answers: list[tuple[Asker, Sequence[Answer]]]
+    owed: list[tuple[Machine, Sequence[PeerMessage]]]
+    picture: bytes | None
+
+
+class Node:
+    """One carrier's rules at work on one journal. `run` it in a task; stop it with `close`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Log,
+        clock: Callable[[], Millis],
+        wire: Wire,
+        *,
+        position: int,
+        replayed: int,
+        written: Written,
+        keep: Keep,
+    ) -> None:
+        """`ledger` is as its log leaves it at `position`, `replayed` events after the newest snapshot."""
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._wire = wire
+        self._on_written = written
+        self._keep = keep
+        self._inbox: deque[_Entry] = deque()
+        self._commands = 0
+        self._wake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._late: dict[BookingId, list[tuple[TravellerCommand, Asker]]] = {}
+        self._batch: Sequence[_Entry] = ()
+        self._unsaid: Sequence[tuple[Asker, Sequence[Answer]]] = ()
+        self._closing = False
+        self._fault: BaseException | None = None
+        self._batches = self._events = 0
+        self._position, self._since_picture = position, replayed
+        self._write_seconds = 0.0
+
+    # ---- what others ask --------------------------------------------------------------------------------------------
+
+    async def handle(self, command: TravellerCommand, wait_ms: Millis = ANSWER_MS) -> TravellerAnswer:
+        """A traveller's order. Answered when it is decided and on disk, or after `wait_ms` with the booking as it is.
+
+        Raises `Busy` (nothing happened) or `Stopped` (unknown: ask again for the booking).
+        """
+        asker = self._put([command], INBOX_MAX)
+        try:
+            async with asyncio.timeout(wait_ms / 1000):
+                [answer] = await asker
+        except TimeoutError:
+            [answer] = await self._soon(self._put([ReadBooking(command.booking)], INBOX_PEERS_MAX))
+        finally:
+            self._no_longer_late(command.booking, asker)
+        return cast(TravellerAnswer, answer)
+
+    async def hear(self, messages: Sequence[PeerMessage]) -> list[PeerAnswer]:
+        """What a peer asks; its answers in order, each durable. Raises `Busy` or `Stopped`."""
+        return cast(list[PeerAnswer], list(await self._soon(self._put(messages, INBOX_PEERS_MAX))))
+
+    async def transactions(self) -> Transactions:
+        """Whatever waits at this node, and why."""
+        [answer] = await self._soon(self._put([ReadTransactions()], INBOX_PEERS_MAX))
+        return cast(Transactions, answer)
+
+    async def force(self, command: ForceRelease) -> PeerAnswer | Refusal:
+        """An operator breaks a pledge, at their own risk and on record."""
+        [answer] = await self._soon(self._put([command], INBOX_PEERS_MAX))
+        return cast(PeerAnswer | Refusal, answer)
+
+    @property
+    def late(self) -> int:
+        """Travellers' orders that wait for other carriers."""
+        return len(self._late)
+
+    async def open_sales(self, plans: Sequence[FlightScheduled]) -> None:
+        """Put flights on sale; on disk when this returns."""
+        await self._soon(self._put([OpenSales(tuple(plans))], INBOX_PEERS_MAX))
+
+    def tell(self, commands: Sequence[Command]) -> None:
+        """What needs no answer: peers' answers to what was owed to them, and their silence."""
+        self._check()
+        self._enter(_Entry(commands, None))
+
+    def figures(self) -> Mapping[str, float]:
+        """Counters and gauges, with their units in their names."""
+        return {
+            "inbox_commands": self._commands,
+            "batches_total": self._batches,
+            "events_total": self._events,
+            "write_seconds_total": self._write_seconds,
+            "orders_waiting_for_peers": self.late,
+            "bookings_in_memory": len(self._ledger.bookings),
+            "flights_in_memory": len(self._ledger.flights),
+        }
+
+    # ---- its life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Consume the inbox until `close`. Raises what made it stop: trouble with the disk, or a bug."""
+        try:
+            self._take_up()
+            while batch := await self._next():
+                self._batch = batch
+                await self._read_back(batch)
+                said = self._think(batch)
+                await self._written()
+                self._batch, self._unsaid = (), said.answers
+                self._writing = asyncio.create_task(self._write(said))
+            await self._written()
+            if self._since_picture:
+                await self._keep_picture(picture(self._ledger))
+        except BaseException as fault:
+            self._fail(fault)
+            raise
+        finally:
+            if self._alarm:
+                self._alarm.cancel()
+
+    async def drain(self, wait_ms: Millis) -> None:
+        """Until the orders that wait for other carriers now are answered, or `wait_ms` have passed."""
+        if askers := [asker for late in self._late.values() for _, asker in late]:
+            await asyncio.wait(askers, timeout=wait_ms / 1000)
+
+    def close(self) -> None:
+        """Finish what is in the inbox, then end `run`. What comes later finds the node `Stopped`."""
+        self._closing = True
+        self._wake.set()
+
+    def _take_up(self) -> None:
+        """After a start: what was owed before it is owed again."""
+        self._ledger.restarted(self._clock())
+        self._enter(_Entry([], None))
+
+    # ---- inbox ------------------------------------------------------------------------------------------------------
+
+    def _put(self, commands: Sequence[Command], limit: int) -> Asker:
+        self._check()
+        if self._commands + len(commands) > limit:
+            raise Busy(f"{self._commands} orders are waiting already")
+        asker: Asker = asyncio.get_running_loop().create_future()
+        self._enter(_Entry(commands, asker))
+        return asker
+
+    def _enter(self, entry: _Entry) -> None:
+        self._inbox.append(entry)
+        self._commands += len(entry.commands)
+        self._wake.set()
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise Stopped(f"the node has stopped: {self._fault}")
+        if self._closing:
+            raise Stopped("the node is closing")
+
+    async def _soon(self, asker: Asker) -> Sequence[Answer]:
+        try:
+            async with asyncio.timeout(READ_MS / 1000):
+                return await asker
+        except TimeoutError:
+            raise Stopped(f"the node has not answered for {READ_MS / 1000:.0f} s") from None
+
+    async def _next(self) -> list[_Entry]:
+        """Everything that waits, up to BATCH_MAX commands; nothing when the node is to close and all is done."""
+        while not self._inbox and not self._closing:
+            self._wake.clear()
+            await self._wake.wait()
+            if self._fault:
+                raise self._fault
+        batch: list[_Entry] = []
+        count = 0
+        while self._inbox and count < BATCH_MAX:
+            batch.append(self._inbox.popleft())
+            count += len(batch[-1].commands)
+        self._commands -= count
+        return batch
+
+    # ---- think ------------------------------------------------------------------------------------------------------
+
+    async def _read_back(self, batch: Sequence[_Entry]) -> None:
+        """What has left memory and is asked about now. Asked until nothing new is missing: meanwhile more may leave."""
+        known: set[StreamName] = set()
+        while missing := self._missing(batch) - known:
+            known |= missing
+            for stream, records in (await self._journal.read(sorted(missing))).items():
+                self._ledger.load(stream, records)
+
+    def _missing(self, batch: Sequence[_Entry]) -> set[StreamName]:
+        return {name for entry in batch for command in entry.commands if (name := self._ledger.missing(command))}
+
+    def _think(self, batch: Sequence[_Entry]) -> _Said:
+        now = self._clock()
+        self._ledger.tick(now)
+        answers: list[tuple[Asker, Sequence[Answer]]] = []
+        for entry in batch:
+            told = [self._ledger.handle(command, now) for command in entry.commands]
+            match entry.commands, told:
+                case _ if entry.asker is None:
+                    pass
+                case [OpenBooking() | ConfirmBooking() as order], [None]:
+                    self._answer_later(order, entry.asker)
+                case _:
+                    answers.append((entry.asker, told))
+        change = self._ledger.take()
+        answers += self._answers_at_last(change.machines)
+        self._set_alarm(now)
+        owed = [(machine, self._ledger.pending(machine)) for machine in change.machines]
+        return _Said(change, answers, owed, self._picture(len(change.records)))
+
+    def _picture(self, events: int) -> bytes | None:
+        """Now and then the whole state, as it is after this batch: the next one may be thought before this is kept."""
+        self._since_picture += events
+        if self._since_picture < PICTURE_EVENTS:
+            return None
+        self._since_picture = 0
+        return picture(self._ledger)
+
+    def _answer_later(self, command: TravellerCommand, asker: Asker) -> None:
+        self._late.setdefault(command.booking, []).append((command, asker))
+
+    def _answers_at_last(self, machines: Sequence[Machine]) -> Iterator[tuple[Asker, Sequence[Answer]]]:
+        """Askers whose booking has come to something in this batch."""
+        for machine in machines:
+            for command, asker in self._late.pop(machine, ()):
+                if (answer := self._ledger.reply(command)) is None:
+                    self._answer_later(command, asker)
+                else:
+                    yield asker, [answer]
+
+    def _no_longer_late(self, booking: BookingId, asker: Asker) -> None:
+        if booking in self._late:
+            self._late[booking] = [waiting for waiting in self._late[booking] if waiting[1] is not asker]
+            if not self._late[booking]:
+                del self._late[booking]
+
+    def _set_alarm(self, now: Millis) -> None:
+        """The next deadline wakes the node by itself."""
+        if self._alarm:
+            self._alarm.cancel()
+        if (due := self._ledger.next_due) is not None:
+            wait_ms = min(max(due - now, 1), ALARM_MS_MAX)
+            self._alarm = asyncio.get_running_loop().call_later(wait_ms / 1000, self._enter, _Entry([], None))
+
+    # ---- write, then speak ------------------------------------------------------------------------------------------
+
+    async def _written(self) -> None:
+        """The batch before is on disk and said."""
+        if self._writing:
+            await self._writing
+            self._writing = None
+
+    async def _write(self, said: _Said) -> None:
+        try:
+            if said.change.records:
+                begun = asyncio.get_running_loop().time()
+                self._position = await self._journal.append(said.change.records)
+                self._write_seconds += asyncio.get_running_loop().time() - begun
+                self._on_written(said.change.records)
+                if said.picture is not None:
+                    self._keeping = asyncio.create_task(self._keep_picture(said.picture))
+            self._batches += 1
+            self._events += len(said.change.records)
+            self._speak(said)
+        except BaseException as fault:
+            self._fail(fault)
+            raise
+
+    async def _keep_picture(self, state: bytes) -> None:
+        """A snapshot that cannot be kept costs the next start time, and nothing else."""
+        position, before = self._position, self._keeping
+        try:
+            if before:
+                await before
+            await asyncio.to_thread(self._keep, position, state)
+        except OSError as trouble:
+            log.warning("no snapshot was kept at %d: %s", position, trouble)
+
+    def _speak(self, said: _Said) -> None:
+        self._ledger.forget(said.change.settled)
+        for machine, messages in said.owed:
+            self._wire.owe(machine, messages)
+        for asker, answer in said.answers:
+            if not asker.done():
+                asker.set_result(answer)
+
+    def _fail(self, fault: BaseException) -> None:
+        """Nothing more is taken or said. Who waits learns that the outcome is not known."""
+        if self._fault is not None:
+            return
+        self._fault = fault
+        if not isinstance(fault, asyncio.CancelledError):
+            log.critical("the node stops: %s", fault, exc_info=fault)
+        askers = [entry.asker for entry in (*self._batch, *self._inbox)]
+        askers += [asker for late in self._late.values() for _, asker in late]
+        askers += [asker for asker, _ in self._unsaid]
+        for asker in askers:
+            if asker is not None and not asker.done():
+                asker.set_exception(Stopped(f"the node has stopped: {fault}"))
+        self._wake.set()

@@ -1,0 +1,104 @@
+"""A node starts with sound settings or not at all, and says everything that is wrong at once."""
+
+from pathlib import Path
+
+import pytest
+
+from airline_node import config
+from airline_node.config import Address, ConfigTrouble, read
+
+SOUND = {
+    "PASSCOM_CARRIER": "AN",
+    "PASSCOM_LISTEN": "127.0.0.1:8101",
+    "PASSCOM_PEER_LISTEN": "[::1]:8201",
+    "PASSCOM_PEERS": "JG=https://jangada.example:8202, IP=https://10.0.0.3:8203/",
+    "PASSCOM_TLS_CA": "/certs/ca.pem",
+    "PASSCOM_TLS_CERT": "/certs/AN.pem",
+    "PASSCOM_TLS_KEY": "/certs/AN.key",
+}
+REQUIRED = sorted(SOUND)
+
+
+def test_a_node_is_described_by_its_environment_alone() -> None:
+    told = read(SOUND | {"PASSCOM_DATA": "/data", "PATH": "/bin"})
+    assert told.carrier == "AN"
+    assert told.listen == Address("127.0.0.1", 8101)
+    assert str(told.peer_listen) == "[::1]:8201"
+    assert told.peers == {"JG": "https://jangada.example:8202", "IP": "https://10.0.0.3:8203"}
+    assert (told.tls_ca, told.tls_key) == (Path("/certs/ca.pem"), Path("/certs/AN.key"))
+    assert told.journal == "/data/ledger.sqlite"
+
+
+def test_what_may_be_left_out_has_a_safe_meaning() -> None:
+    told = read(SOUND | {"PASSCOM_JOURNAL": ""})
+    assert told.data == Path(".passcom/AN")
+    assert told.journal == ".passcom/AN/ledger.sqlite"
+    assert (told.operator_token, told.auditor_token) == ("", "")
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(ConfigTrouble) as trouble:
+        read({"PASSCOM_TLS_CA": ""})
+    lines = str(trouble.value).splitlines()[1:]
+    assert sorted(line.split()[0] for line in lines) == REQUIRED
+    assert all(f"for example {line.split()[0]}=" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PASSCOM_CARRIER", "XX", "no carrier of this network (AN, JG, IP)"),
+        ("PASSCOM_LISTEN", "8101", "not host:port"),
+        ("PASSCOM_LISTEN", "localhost:0", "not host:port"),
+        ("PASSCOM_LISTEN", "localhost:65536", "not host:port"),
+        ("PASSCOM_PEER_LISTEN", "::1:8201", "not host:port"),
+        ("PASSCOM_PEERS", "https://10.0.0.3:8203", "not CARRIER=https://host:port"),
+        ("PASSCOM_PEERS", "JG", "not CARRIER=https://host:port"),
+        ("PASSCOM_PEERS", "JG=http://10.0.0.3:8203", "over TLS only"),
+        ("PASSCOM_PEERS", "JG=https://10.0.0.3:8203/node", "not host:port"),
+        ("PASSCOM_PEERS", "JG=https://me:secret@10.0.0.3:8203", "not host:port"),
+        ("PASSCOM_PEERS", "JG=https://a:1,JG=https://b:1", "JG is named twice"),
+        ("PASSCOM_PEERS", "JG=https://a:1,AN=https://b:1", "AN is this node's own carrier"),
+        ("PASSCOM_PEER_LISTEN", "127.0.0.1:8101", "need a port each"),
+        ("PASSCOM_JOURNAL", "mysql://host/x", "not a postgresql:// address"),
+        ("PASSCOM_OPERATOR_TOKEN", "short", "not 16 to 200"),
+        ("PASSCOM_AUDITOR_TOKEN", "sixteen letters and a blank", "not 16 to 200"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigTrouble) as trouble:
+        read(SOUND | {name: value})
+    [line] = str(trouble.value).splitlines()[1:]
+    assert line.strip().startswith(name)
+    assert said in line
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ConfigTrouble, match=r"'PASSCOM_PEER' is no setting; did you mean PASSCOM_PEERS\?"):
+        read(SOUND | {"PASSCOM_PEER": "JG=https://a:1"})
+
+
+def test_an_auditor_is_no_operator() -> None:
+    with pytest.raises(ConfigTrouble, match="every auditor would be an operator"):
+        read(SOUND | {"PASSCOM_OPERATOR_TOKEN": "a" * 16, "PASSCOM_AUDITOR_TOKEN": "a" * 16})
+
+
+def test_no_secret_is_repeated_to_whoever_reads_the_log() -> None:
+    secrets = {"PASSCOM_JOURNAL": "postgresql://an:hunter2@db/an", "PASSCOM_OPERATOR_TOKEN": "a-token-for-operators"}
+    told = read(SOUND | secrets)
+    assert "hunter2" not in repr(told)
+    assert "a-token" not in repr(told)
+    with pytest.raises(ConfigTrouble) as trouble:
+        read(SOUND | {"PASSCOM_JOURNAL": "mysql://an:hunter2@db/an", "PASSCOM_OPERATOR_TOKEN": "a-token for"})
+    assert "hunter2" not in str(trouble.value)
+    assert "a-token" not in str(trouble.value)
+
+
+def test_a_wrong_value_is_repeated_short_and_without_control_characters() -> None:
+    with pytest.raises(ConfigTrouble) as trouble:
+        read(SOUND | {"PASSCOM_CARRIER": "\x1b[31m" + "X" * 10_000})
+    assert all(line.isprintable() and len(line) < 300 for line in str(trouble.value).splitlines())
+
+
+def test_every_example_is_sound() -> None:
+    read({name: variable.example for name, variable in config.VARIABLES.items()})

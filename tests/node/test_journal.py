@@ -1,0 +1,381 @@
+"""The journal keeps all of an append or none, says which, and does not believe a row that was tampered with."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+import pytest
+
+from airline_node import journal as journal_module
+from airline_node.journal import Journal, JournalDamaged, JournalTrouble
+from ledger.events import BookingSettled, FlightEvent, HoldReleased, Recorded, ReleaseReason, SeatReturned
+
+if TYPE_CHECKING:
+    from tests.node.postgres import Proxy
+
+pytest_plugins = ["tests.node.postgres"]
+
+T = TypeVar("T")
+
+FLIGHT = "AN1001/2026-12-14"
+BOOKING = "01JD3VGJ5Q8T6N0ZK4W2XRA7MC"
+
+
+def returned(version: int, flight: str = FLIGHT) -> Recorded:
+    return Recorded(version, SeatReturned(at=version, flight=flight, seat="1A", booking=BOOKING))
+
+
+def settled(version: int, booking: str = BOOKING) -> Recorded:
+    return Recorded(version, BookingSettled(at=version, booking=booking))
+
+
+def do(journal: Journal, *work: Callable[[], Awaitable[T]]) -> list[T]:
+    """The answers, in order; the journal is closed afterwards."""
+
+    async def main() -> list[T]:
+        return [await each() for each in work]
+
+    with closing(journal):
+        return asyncio.run(main())
+
+
+def append(address: str, *records: Recorded) -> int:
+    journal = Journal.open(address)
+    [position] = do(journal, lambda: journal.append(records))
+    return position
+
+
+def replayed(address: str, after: int = 0) -> list[tuple[int, Recorded]]:
+    with closing(Journal.open(address)) as journal:
+        return list(journal.replay(after))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "AN" / "ledger.sqlite")
+    made: str = request.getfixturevalue("postgres_address")
+    return made
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+# ---- in both databases --------------------------------------------------------------------------------------------
+
+
+def test_what_is_appended_is_there_after_a_restart_in_the_order_it_was_appended(address: str) -> None:
+    records = [returned(1), settled(1), returned(2), returned(1, "AN1002/2026-12-14")]
+    assert append(address, *records[:3]) == 3
+    assert append(address, records[3]) == 4
+    assert replayed(address) == list(enumerate(records, 1))
+    assert replayed(address, after=2) == [(3, records[2]), (4, records[3])]
+
+
+def test_an_append_that_conflicts_stores_nothing_of_any_stream_and_says_so(address: str) -> None:
+    append(address, returned(1))
+    other = Recorded(1, HoldReleased(at=9, flight=FLIGHT, seat="1A", booking=BOOKING, reason=ReleaseReason.ABORTED))
+    with pytest.raises(JournalTrouble, match="somebody else has written") as trouble:
+        append(address, settled(1), other)
+    assert trouble.value.known
+    assert replayed(address) == [(1, returned(1))]
+
+
+def test_after_a_failed_append_nothing_more_is_stored(address: str) -> None:
+    journal = Journal.open(address)
+
+    async def main() -> None:
+        await journal.append([returned(1)])
+        with pytest.raises(JournalTrouble):
+            await journal.append([Recorded(1, BookingSettled(at=1, booking="x")), returned(1, "x"), returned(1, "x")])
+        with pytest.raises(JournalTrouble, match="an earlier write failed") as trouble:
+            await journal.append([returned(2)])
+        assert trouble.value.known
+        assert await journal.read([f"flight:{FLIGHT}"]) == {f"flight:{FLIGHT}": [returned(1)]}
+
+    with closing(journal):
+        asyncio.run(main())
+    assert replayed(address) == [(1, returned(1))]
+
+
+def test_whole_streams_are_read_and_one_that_does_not_exist_is_empty(address: str) -> None:
+    append(address, returned(1), settled(1), returned(2))
+    journal = Journal.open(address)
+    names = [f"flight:{FLIGHT}", f"booking:{BOOKING}", "booking:new"]
+    [found] = do(journal, lambda: journal.read(names))
+    assert list(found.values()) == [[returned(1), returned(2)], [settled(1)], []]
+    assert list(found) == names
+
+
+def test_a_carrier_s_auditor_is_shown_flights_and_the_node_s_own_everything(address: str) -> None:
+    records = [settled(1), returned(1), settled(2), returned(2), returned(3)]
+    append(address, *records)
+    journal = Journal.open(address)
+    flights, rest, page = do(
+        journal,
+        lambda: journal.log(0, 2, flights_only=True),
+        lambda: journal.log(2, 1_000_000),
+        lambda: journal.log(1, 2),
+    )
+    assert flights == [(2, returned(1)), (4, returned(2))]
+    assert all(isinstance(record.event, FlightEvent) for _, record in flights)
+    assert rest == list(enumerate(records, 1))[2:]
+    assert page == list(enumerate(records, 1))[1:3]
+
+
+def test_one_answer_from_the_log_is_bounded(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(address, *map(returned, range(1, 6)))
+    monkeypatch.setattr(journal_module, "LOG_EVENTS_MAX", 3)
+    journal = Journal.open(address)
+    [found] = do(journal, lambda: journal.log(0, 100))
+    assert [position for position, _ in found] == [1, 2, 3]
+
+
+def test_a_replay_in_sections_misses_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "REPLAY_SECTION", 3)
+    for count in (6, 7):
+        append(address, *[settled(1, f"{count}-{n}") for n in range(count)])
+    assert [position for position, _ in replayed(address)] == list(range(1, 14))
+
+
+def test_a_journal_shorter_than_its_snapshot_is_an_older_copy_and_is_refused(address: str) -> None:
+    append(address, returned(1))
+    assert replayed(address, after=1) == []
+    with pytest.raises(JournalTrouble, match="ends at position 1, before 2"):
+        replayed(address, after=2)
+
+
+def test_a_second_node_is_turned_away_until_the_first_is_gone(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Journal.open(address)), monkeypatch.context() as patch:
+        patch.setattr(journal_module, "LOCK_WAIT_MS", 100)
+        with pytest.raises(JournalTrouble, match="another node is running") as trouble:
+            Journal.open(address)
+        assert trouble.value.known
+    Journal.open(address).close()
+
+
+def test_a_closed_journal_leaves_no_thread_and_no_file(address: str) -> None:
+    append(address, returned(1))
+    threads, files = threading.active_count(), os.listdir("/dev/fd")
+    journal = Journal.open(address)
+    do(journal, lambda: journal.append([returned(2)]), lambda: journal.log(0, 10))
+    assert threading.active_count() == threads
+    assert os.listdir("/dev/fd") == files
+
+
+# ---- in SQLite ----------------------------------------------------------------------------------------------------
+
+
+def meddle(path: Path, *statements: str) -> None:
+    """What a person, a bad disk or another program does to the file behind the node's back."""
+    with closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+DAMAGE = {
+    "state = x'7b22'": "truncated",
+    "state = CAST(replace(CAST(state AS TEXT), '\"1A\"', '11') AS BLOB)": "Expected `str`",
+    "state = CAST(replace(CAST(state AS TEXT), 'seat-returned', 'seat-eaten') AS BLOB)": "Invalid value 'seat-eaten'",
+    "state = CAST(replace(CAST(state AS TEXT), '1A', CAST(x'ff' AS TEXT)) AS BLOB)": "invalid start byte",
+    "state = NULL": "a bytes-like object is required",
+    "topic = 'booking-settled'": "its body is a seat-returned",
+    "topic = 'antigravity:fly'": "its body is a seat-returned",
+    "originator_id = 'flight:AN1009/2026-12-14'": f"its body belongs to flight:{FLIGHT}",
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE)
+def test_a_damaged_row_is_named_and_never_believed(path: Path, change: str) -> None:
+    append(str(path), returned(1), returned(2))
+    meddle(path, f"UPDATE stored_events SET {change} WHERE rowid = 2")
+    with pytest.raises(JournalDamaged) as damage:
+        replayed(str(path))
+    assert str(damage.value).startswith("position 2, flight:AN100")
+    assert "/2026-12-14 version 2 (" in str(damage.value)
+    assert DAMAGE[change] in str(damage.value)
+    assert "antigravity" not in sys.modules
+
+
+def test_a_lost_row_is_missed(path: Path) -> None:
+    append(str(path), *map(returned, range(1, 5)))
+    meddle(path, "DELETE FROM stored_events WHERE rowid IN (2, 3)")
+    with pytest.raises(JournalDamaged, match=r"position 4, .*: nothing lies between it and position 1"):
+        replayed(str(path))
+    journal = Journal.open(str(path))
+    with pytest.raises(JournalDamaged, match=r"position 4, .* version 4 .*: the event before it is version 1"):
+        do(journal, lambda: journal.read([f"flight:{FLIGHT}"]))
+
+
+def test_the_same_positions_are_there_after_the_file_is_compacted(path: Path) -> None:
+    append(str(path), settled(1), returned(1), returned(2))
+    before = replayed(str(path))
+    meddle(path, "VACUUM")
+    assert replayed(str(path)) == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    content = b"a letter to the auditor, " * 40
+    path.write_bytes(content)
+    with pytest.raises(JournalTrouble, match=r"ledger\.sqlite cannot be opened: file is not a database"):
+        Journal.open(str(path))
+    assert path.read_bytes() == content
+
+
+def test_a_torn_page_is_found_at_the_start(path: Path) -> None:
+    append(str(path), *map(returned, range(1, 200)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 3 * 4096] + b"\xff" * 4096 + whole[4 * 4096 :])
+    with pytest.raises(JournalTrouble, match=r"damaged|malformed"):
+        Journal.open(str(path))
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_trouble(path: Path) -> None:
+    path.write_text("a file where a folder should be")
+    with pytest.raises(JournalTrouble, match=r"cannot be opened: .*File exists|Not a directory"):
+        Journal.open(str(path / "ledger.sqlite"))
+
+
+def test_every_connection_forces_its_commits_to_the_disk(path: Path) -> None:
+    with closing(Journal.open(str(path))) as journal:
+        pool = journal._recorder.datastore.pool
+        assert isinstance(pool, journal_module.DurablePool)
+        assert pool.num_in_pool == 1 + journal_module.READERS
+        for _ in range(pool.num_in_pool):
+            connection = pool.get_connection()
+            with connection.cursor() as cursor:
+                assert cursor.execute("PRAGMA synchronous").fetchone()[0] == 2
+                assert cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+            pool.put_connection(connection)
+
+
+def test_a_database_that_will_not_force_its_commits_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "PRAGMAS", {"synchronous": 7})
+    with pytest.raises(JournalTrouble, match=r"SQLite would lose acknowledged data here: .*synchronous"):
+        Journal.open(str(path))
+
+
+def test_a_reader_does_not_wait_for_a_writer(path: Path) -> None:
+    append(str(path), returned(1))
+    journal = Journal.open(str(path))
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        [found] = do(journal, lambda: journal.log(0, 10))
+        assert time.monotonic() - started < journal_module.LOCK_WAIT_MS / 1000 / 2
+    assert found == [(1, returned(1))]
+
+
+def test_a_full_disk_leaves_the_outcome_open_and_every_acknowledged_event_in_place(path: Path) -> None:
+    journal = Journal.open(str(path))
+    acknowledged: list[Recorded] = []
+
+    async def main() -> None:
+        while True:
+            records = [settled(1, f"{len(acknowledged) + n}") for n in range(100)]
+            await journal.append(records)
+            acknowledged.extend(records)
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with closing(journal), pytest.raises(JournalTrouble, match="cannot be written") as trouble:
+            asyncio.run(main())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not trouble.value.known
+    assert acknowledged
+    assert [record for _, record in replayed(str(path))][: len(acknowledged)] == acknowledged
+
+
+def test_a_crowd_that_takes_every_file_descriptor_does_not_stop_the_journal(path: Path) -> None:
+    journal = Journal.open(str(path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def main() -> tuple[object, ...]:
+        crowd = [os.dup(0)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (crowd[0] + 1, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                crowd.append(os.dup(0))
+            return await asyncio.gather(journal.append([returned(1)]), journal.log(0, 10), journal.read(["x"]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            os.close(crowd[0])
+
+    with closing(journal):
+        position, _, nothing = asyncio.run(main())
+    assert (position, nothing) == (1, {"x": []})
+
+
+# ---- in PostgreSQL ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_events_whose_commit_was_never_answered_are_found_stored_and_not_called_a_conflict(
+    proxy: "Proxy", postgres_address: str
+) -> None:
+    name = postgres_address.split("/")[3].partition("?")[0]
+    journal = Journal.open(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}?sslmode=disable")
+
+    async def main() -> list[int]:
+        first = await journal.append([returned(1), settled(1)])
+        proxy.lose_commit = True
+        return [first, await journal.append([returned(2), settled(2)]), await journal.append([returned(3)])]
+
+    with closing(journal):
+        first, second, third = asyncio.run(main())
+    assert proxy.lost == 1
+    assert first < second < third
+    records = [returned(1), settled(1), returned(2), settled(2), returned(3)]
+    found = replayed(postgres_address)
+    assert [record for _, record in found] == records
+    assert {found[1][0], found[3][0], found[4][0]} == {first, second, third}
+
+
+@pytest.mark.slow
+def test_a_server_that_was_restarted_is_used_again(postgres_address: str) -> None:
+    journal = Journal.open(postgres_address)
+
+    async def main() -> None:
+        await journal.append([returned(1)])
+        with psycopg.connect(postgres_address, autocommit=True) as server:
+            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        assert await journal.read([f"flight:{FLIGHT}"]) == {f"flight:{FLIGHT}": [returned(1)]}
+        await journal.append([returned(2)])
+
+    with closing(journal):
+        asyncio.run(main())
+    assert [record for _, record in replayed(postgres_address)] == [returned(1), returned(2)]
+
+
+@pytest.mark.slow
+def test_a_server_that_would_lose_what_it_acknowledges_is_refused(postgres_address: str) -> None:
+    with pytest.raises(JournalTrouble, match="lose acknowledged data: synchronous_commit is off"):
+        Journal.open(f"{postgres_address}&options=-csynchronous_commit%3Doff")
+
+
+def test_a_server_that_does_not_answer_is_a_clear_trouble_without_the_password() -> None:
+    with pytest.raises(JournalTrouble, match="the journal in PostgreSQL cannot be opened") as trouble:
+        Journal.open("postgresql://ana:hush@127.0.0.1:1/an")
+    assert "refused" in str(trouble.value)
+    assert "hush" not in str(trouble.value)
+    assert trouble.value.known
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(JournalTrouble, match=r"PostgreSQL needs the extra passcom\[postgres\]"):
+        Journal.open("postgresql://an@/an")
