@@ -8,7 +8,7 @@ even the cheapest and the shortest way on from there is beaten by an itinerary a
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date as Date
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -40,8 +40,10 @@ class Offer(Struct, frozen=True, kw_only=True):
     free: int
 
     def __post_init__(self) -> None:
-        if not (self.departure < self.arrival and self.fare >= 0 and self.free >= 0):
-            raise ValueError(f"{self.flight}: it must arrive after it departs; fare and free seats are never negative")
+        if not (self.origin != self.destination and self.departure < self.arrival):
+            raise ValueError(f"{self.flight}: it must arrive elsewhere, and after it departs")
+        if not (self.fare >= 0 and self.free >= 0):
+            raise ValueError(f"{self.flight}: neither a fare nor a number of seats is negative")
 
 
 class Itinerary(Struct, frozen=True, kw_only=True):
@@ -125,7 +127,7 @@ def search(
     # The last of all dates has no next one, which is where it would end.
     if origin == destination or not {origin, destination} <= airports.keys() or date == Date.max:
         return []
-    start, end = (_midnight(day, airports[origin]) for day in (date, date + timedelta(days=1)))
+    start, end = (airports[origin].instant(day) for day in (date, date + timedelta(days=1)))
     on_sale = [
         offer
         for airport in board.airports()
@@ -237,7 +239,3 @@ def _beats(better: _Merit, worse: _Merit) -> bool:
 def _order(itinerary: Itinerary) -> tuple[Centavos, Millis, int, Millis, list[FlightId]]:
     flights = [offer.flight for offer in itinerary.segments]
     return itinerary.price, itinerary.duration_ms, itinerary.connections, itinerary.segments[0].departure, flights
-
-
-def _midnight(day: Date, airport: Airport) -> Millis:
-    return int(datetime(day.year, day.month, day.day, tzinfo=airport.zone()).timestamp()) * 1000

@@ -27,7 +27,24 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
-from ledger.messages import Acknowledged, Inquire, Outcome, PeerAnswer, PeerMessage, addressee
+from ledger.messages import (
+    Abort,
+    Acknowledged,
+    Commit,
+    Conflict,
+    Held,
+    Hold,
+    Inquire,
+    Outcome,
+    PeerAnswer,
+    PeerMessage,
+    Pledged,
+    Prepare,
+    Refused,
+    Release,
+    Return,
+    addressee,
+)
 from ledger.terms import CarrierCode, Millis
 
 BATCH_MAX = 100
@@ -240,14 +257,19 @@ def _counted(line: "_Line", messages: Sequence[PeerMessage], body: bytes) -> lis
 
 
 def _is_about(message: PeerMessage, answer: PeerAnswer, line: "_Line") -> bool:
+    """Whether it is an answer to this very question: an outcome that nobody asked for must not decide a pledge."""
     match message, answer:
+        case _, Conflict():
+            fits = True
         case Inquire(), Outcome():
-            same = (answer.asker, answer.by) == (message.asker, message.to)
-        case _, Acknowledged():
-            same = answer.done == line.route
-        case _, _:
-            same = True
-    return same and (answer.booking, answer.flight) == (message.booking, message.flight)
+            fits = (answer.asker, answer.by) == (message.asker, message.to)
+        case (Hold() | Prepare()), (Held() | Pledged() | Refused()):
+            fits = True
+        case (Commit() | Abort() | Release() | Return()), Acknowledged():
+            fits = answer.done == line.route
+        case _:
+            fits = False
+    return fits and (answer.booking, answer.flight) == (message.booking, message.flight)
 
 
 class _Owed(Struct, eq=False):

@@ -49,6 +49,10 @@ class Airport(Struct, frozen=True, kw_only=True):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.tz)
 
+    def instant(self, day: date, clock: time = time.min) -> Millis:
+        """When its clocks show this time on this day; without a time, when the day begins."""
+        return int(datetime.combine(day, clock, self.zone()).timestamp()) * 1000
+
     def ready_at(self, arrival: Millis) -> Millis:
         """The earliest departure that a passenger who arrives then may be sold: the connection rule itself."""
         return arrival + self.mct_minutes * 60_000
@@ -147,10 +151,11 @@ class Timetable(Struct, frozen=True, kw_only=True):
 
     def times(self, weekly: WeeklyFlight, day: date) -> tuple[Millis, Millis]:
         """Departure and arrival of the flight that leaves on this day, local at its origin."""
+        origin, destination = self.airports[weekly.origin], self.airports[weekly.destination]
         landing_day = day + timedelta(days=weekly.day_offset)
         return (
-            _millis(day, weekly.departs, self.airports[weekly.origin]),
-            _millis(landing_day, weekly.arrives, self.airports[weekly.destination]),
+            origin.instant(day, time.fromisoformat(weekly.departs)),
+            destination.instant(landing_day, time.fromisoformat(weekly.arrives)),
         )
 
 
@@ -182,11 +187,6 @@ def seat_kind(cabin: str, seat: SeatNo) -> SeatKind:
     if column in (cabin[0], cabin[-1]):
         return "window"
     return "aisle" if any(column in (block[0], block[-1]) for block in cabin.split()) else "middle"
-
-
-def _millis(day: date, clock: ClockTime, airport: Airport) -> Millis:
-    local = datetime.combine(day, time.fromisoformat(clock), airport.zone())
-    return int(local.timestamp()) * 1000
 
 
 Row = TypeVar("Row", Carrier, Airport, Aircraft)

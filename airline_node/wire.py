@@ -11,10 +11,9 @@ from datetime import date as Date
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-import orjson
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from airline_node.door import decoded, invalid
+from airline_node.door import decoded, encoded, invalid
 from airline_node.itineraries import connection_fault
 from airline_node.journal import LOG_EVENTS_MAX
 from airline_node.network import Network
@@ -181,5 +180,4 @@ def _canonical(wanted: BookingWanted) -> bytes:
     `confirm` is left out: a held booking is put again with it, to buy.
     """
     segments = [(segment.flight, segment.named) for segment in wanted.segments]
-    order = msgspec.to_builtins((segments, wanted.passengers, wanted.contact))
-    return orjson.dumps(order, option=orjson.OPT_SORT_KEYS)
+    return encoded((segments, wanted.passengers, wanted.contact))

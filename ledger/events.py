@@ -69,6 +69,8 @@ class SeatHeld(FlightEvent, frozen=True, kw_only=True, tag="seat-held"):
 
 
 class SeatCommitted(FlightEvent, frozen=True, kw_only=True, tag="seat-committed"):
+    """Sold: the decision was to commit, and this carrier has it."""
+
     seat: SeatNo
     booking: BookingId
     ticket: TicketNo
@@ -127,7 +129,10 @@ class BookingEvent(Event, frozen=True, kw_only=True):
 
 
 class BookingOpened(BookingEvent, frozen=True, kw_only=True, tag="booking-opened"):
-    """`body_hash` tells a repeated request from another one under the same id; it is keyed and so tells no name."""
+    """A traveller's order is taken.
+
+    `body_hash` tells a repeated request from another one under the same id; it is keyed and so tells no name.
+    """
 
     segments: tuple[Segment, ...]
     passengers: int
@@ -145,7 +150,7 @@ class VotingStarted(BookingEvent, frozen=True, kw_only=True, tag="voting-started
 
 
 class BookingCommitted(BookingEvent, frozen=True, kw_only=True, tag="booking-committed"):
-    """The decision. `seats` has, for each segment in order, one seat a passenger."""
+    """The decision: sold. `seats` has, for each segment in order, one seat a passenger."""
 
     seats: tuple[tuple[SeatNo, ...], ...]
 
@@ -160,7 +165,7 @@ class AbortReason(StrEnum):
 
 
 class BookingAborted(BookingEvent, frozen=True, kw_only=True, tag="booking-aborted"):
-    """The decision, the presumed one too. `detail` is a sentence for people; `flight` is the one that refused."""
+    """The decision: not sold; the presumed one too. `detail` is a sentence for people; `flight` is the one that refused."""
 
     reason: AbortReason
     detail: str

@@ -124,12 +124,14 @@ class ClaimAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class Held(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="held"):
+    """These seats, until then by this carrier's clock."""
+
     seats: Annotated[tuple[CheckedSeat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
     expires_at: CheckedInstant
 
 
 class Pledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pledged"):
-    """Yes. On disk before it is said."""
+    """Yes, these seats, until the decision. On disk before it is said."""
 
     seats: Annotated[tuple[CheckedSeat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
 

@@ -165,7 +165,7 @@ def test_a_participant_inquires_of_another_one_and_of_the_coordinator(tmp_path: 
         ("inquire", INQUIRE, "JG"),
         ("inquire", replace(INQUIRE, to="JG"), "IP"),
         ("inquire", replace(INQUIRE, flight="JG2055/2026-12-14"), "IP"),
-        ("commit", COMMIT, "XX"),
+        ("commit", replace(COMMIT, coordinator="XX"), "XX"),
     ],
 )
 def test_a_carrier_speaks_for_itself_alone_and_of_our_flights_alone(
@@ -235,15 +235,15 @@ def test_a_peer_hears_whether_anything_happened(
 
 def test_availability_is_told_from_where_the_follower_is(tmp_path: Path) -> None:
     async def story(port: Port) -> None:
-        port.availability.publish([(FIRST, FIRST.flight, "...")])
+        port.availability.publish([(FIRST, FIRST.flight, "....")])
         whole = await told(await port.ask("GET", "availability"))
         assert (whole["reset"], len(whole["flights"])) == (True, 1)
         onward = f"availability?after={whole['position']}&lineage={whole['lineage']}"
         assert (await told(await port.ask("GET", f"{onward}&wait=0.01")))["flights"] == []
         waiting = asyncio.create_task(port.ask("GET", f"{onward}&wait=5"))
         await asyncio.sleep(0.05)
-        port.availability.publish([(None, FIRST.flight, "h..")])
-        assert [news["seats"] for news in (await told(await waiting))["flights"]] == ["h.."]
+        port.availability.publish([(None, FIRST.flight, "h...")])
+        assert [news["seats"] for news in (await told(await waiting))["flights"]] == ["h..."]
 
     served(tmp_path, story)
 

@@ -620,14 +620,23 @@ def test_after_a_batch_was_refused_each_of_its_messages_goes_alone(monkeypatch: 
 
     async def main() -> None:
         async with business() as (jangada, desk):
-            jangada.answering = crash
+            gate = asyncio.Event()
+
+            async def crash_at_last(route: str, items: Items) -> web.StreamResponse:
+                await gate.wait()
+                return await crash(route, items)
+
+            jangada.answering = crash_at_last
             desk.owe(commit(1), commit(2))
+            await until(lambda: jangada.asked)
+            desk.owe(commit(3))
+            gate.set()
             await until(lambda: desk.peers.reach()["JG"].next_try)
             jangada.answering = obey
-            desk.owe(commit(3))
-            await until(lambda: len(desk.heard) == 3)
+            desk.owe(commit(4))
+            await until(lambda: len(desk.heard) == 4)
             together = [booking(1), booking(2)]
-            assert [bookings for _, bookings in jangada.asked] == [together, *([booking(n)] for n in (1, 2, 3))]
+            assert [bookings for _, bookings in jangada.asked] == [together, *([booking(n)] for n in (3, 1, 2, 4))]
 
     asyncio.run(main())
 

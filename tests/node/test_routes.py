@@ -406,7 +406,7 @@ def test_the_seats_of_a_flight_are_shown(tmp_path: Path) -> None:
     async def story(port: Port) -> None:
         answer = await told(await port.get(f"/api/flights/{FIRST.flight.replace('/', '%2F')}/seats"))
         assert (answer["flight"], answer["free"]) == (FIRST.flight, 3)
-        assert answer["seats"][1] == {"seat": "1B", "state": "free", "kind": "middle", "exit": False}
+        assert answer["seats"][1] == {"seat": "1B", "state": "held", "kind": "middle", "exit": False}
         unknown = await port.get("/api/flights/AN9999%2F2026-12-14/seats")
         assert await problem(unknown) == (404, "no-such-flight", True)
 
@@ -437,6 +437,16 @@ def test_each_token_opens_its_own_routes(tmp_path: Path, authorization: str, tra
             if status == 401:
                 assert await problem(response) == (401, "unauthorized", True)
                 assert response.headers["WWW-Authenticate"] == "Bearer"
+
+    served(tmp_path, story)
+
+
+def test_a_token_that_is_no_text_opens_nothing(tmp_path: Path) -> None:
+    async def story(port: Port) -> None:
+        reader, writer = await asyncio.open_connection(port.client.host, port.client.port)
+        writer.write(b"GET /api/log HTTP/1.1\r\nHost: an\r\nAuthorization: Bearer \xff\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
 
     served(tmp_path, story)
 

@@ -43,7 +43,7 @@ def flight(number: str, origin: str, destination: str, departure_h: float, hours
         arrival=departure + round(hours * HOUR),
         aircraft="320",
         cabin="ABC DEF",
-        seats=("1A", "1B", "1C"),
+        seats=("1A", "1B", "1C", "1D"),
         fare=10_000,
     )
 
@@ -56,8 +56,9 @@ GONE = flight("AN1005", "FEC", "SSA", 0)
 
 
 def network(*flights: FlightScheduled) -> Network:
+    """Whatever is on sale; each flight's first seat is free, its second held."""
     known = Network(Availability(lambda: NOW), "AN", {}, None, lambda: NOW)
-    known.publish((plan, plan.flight, "." * len(plan.seats)) for plan in flights)
+    known.publish((plan, plan.flight, ".h..") for plan in flights)
     return known
 
 
