@@ -55,7 +55,7 @@ Asker: TypeAlias = asyncio.Future[Sequence[Answer]]
 
 
 class Busy(Exception):
-    """The inbox is full. Definite: nothing happened."""
+    """No more is taken: the inbox is full, or the node is closing. Definite: nothing happened."""
 
 
 class Stopped(Exception):
@@ -248,7 +248,7 @@ class Node:
         if self._fault is not None:
             raise Stopped(f"the node has stopped: {self._fault}")
         if self._closing:
-            raise Stopped("the node is closing")
+            raise Busy("the node is closing")
 
     async def _soon(self, asker: Asker) -> Sequence[Answer]:
         try:

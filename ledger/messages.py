@@ -37,7 +37,7 @@ CheckedSeat = Annotated[SeatNo, Meta(pattern=SEAT_PATTERN)]
 CheckedBooking = Annotated[BookingId, Meta(pattern=BOOKING_PATTERN)]
 CheckedCount = Annotated[int, Meta(ge=1, le=PASSENGERS_MAX)]
 CheckedInstant = Annotated[Millis, Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
-CheckedTicket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$")]
+CheckedTicket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$(?!\n)")]
 
 # ---- from the coordinator to a participant --------------------------------------------------------------------
 
@@ -139,14 +139,14 @@ class Pledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Refused(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="refused"):
     """No, and it stays no for this booking: nothing more need be sent here. On disk before it is said."""
 
-    reason: Annotated[str, Meta(pattern="^[a-z-]{1,40}$")]
+    reason: Annotated[str, Meta(pattern=r"^[a-z-]{1,40}$(?!\n)")]
     """A `RefusalReason`, or the `ReleaseReason` of a hold that is gone."""
 
 
 class Acknowledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="acknowledged"):
     """Done here and on disk: the `commit`, `abort`, `release` or `return` that was asked."""
 
-    done: Annotated[str, Meta(pattern="^(commit|abort|release|return)$")]
+    done: Annotated[str, Meta(pattern=r"^(commit|abort|release|return)$(?!\n)")]
 
 
 class Word(StrEnum):

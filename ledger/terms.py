@@ -26,10 +26,11 @@ Millis: TypeAlias = int
 Centavos: TypeAlias = int
 """Hundredths of a BRL."""
 
-CARRIER_PATTERN = r"^[A-Z]{2}$"
-FLIGHT_PATTERN = r"^[A-Z]{2}[0-9]{4}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-SEAT_PATTERN = r"^[1-9][0-9]?[A-K]$"
-BOOKING_PATTERN = r"^[A-Za-z0-9-]{20,36}$"
+# A bare $ would let a line feed follow.
+CARRIER_PATTERN = r"^[A-Z]{2}$(?!\n)"
+FLIGHT_PATTERN = r"^[A-Z]{2}[0-9]{4}/[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)"
+SEAT_PATTERN = r"^[1-9][0-9]?[A-K]$(?!\n)"
+BOOKING_PATTERN = r"^[A-Za-z0-9-]{20,36}$(?!\n)"
 
 PASSENGERS_MAX = 9
 SEGMENTS_MAX = 4
