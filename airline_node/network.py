@@ -40,7 +40,7 @@ CATCH_UP_PAUSE_MS = 10
 """The same while a peer has more to tell, so that even an endless tale leaves time for others."""
 STALE_MS = 10_000
 RETRY_MS_MIN = 250
-RETRY_MS_MAX = 5_000
+RETRY_MS_MAX = 2_000
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 LAYOUTS_MAX = 256
 TIME_MAX: Millis = 4_102_444_800_000
@@ -50,6 +50,7 @@ NAMES_MAX = 32
 """Characters of an aircraft's code and its cabin's columns."""
 AIRPORT = re.compile("[A-Z]{3}")
 SEAT = re.compile(SEAT_PATTERN)
+CABIN = re.compile("[A-K]+( [A-K]+)*")
 WORDS_MAX = 300
 """Characters of a trouble that reach the log."""
 
@@ -140,9 +141,9 @@ class Network:
                 answer = await _ask(session, address, followed)
                 followed.hear(answer)
             except TROUBLE as error:
-                if trouble != repr(error):
-                    trouble = repr(error)
-                    log.warning("the flights of %s cannot be followed: %s", followed.carrier, trouble[:WORDS_MAX])
+                if trouble != (words := str(error) or type(error).__name__):
+                    trouble = words
+                    log.warning("the flights of %s cannot be followed: %s", followed.carrier, words[:WORDS_MAX])
                 pause_ms = retry_ms * (1 + self._chance() / 2)
                 retry_ms = min(2 * retry_ms, RETRY_MS_MAX)
             else:
@@ -209,6 +210,7 @@ class Followed:
             and 0 <= schedule.departure < schedule.arrival <= TIME_MAX
             and 0 <= schedule.fare <= FARE_MAX
             and len(schedule.aircraft) + len(schedule.cabin) <= NAMES_MAX
+            and CABIN.fullmatch(schedule.cabin)
         ):
             raise BadAnswer(f"a flight that cannot be: {schedule}")
         return replace(schedule, seats=_layout(schedule.seats))

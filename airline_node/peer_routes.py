@@ -18,7 +18,7 @@ from airline_node import answers
 from airline_node.availability import WAIT_MS_MAX, Availability
 from airline_node.certificates import carrier_of_peer
 from airline_node.door import JOURNAL, NODE, Fault, body, decoded, in_one_shape, invalid, query, respond_with
-from airline_node.peers import BATCH_MAX, KINDS
+from airline_node.lines import BATCH_MAX, KINDS
 from airline_node.wire import POSITION_MAX, LogWanted
 from ledger.messages import Inquire, PeerAnswer, PeerMessage
 from ledger.terms import CarrierCode, carrier_of

@@ -7,6 +7,7 @@ names only what matters to it. The story: Ana books a seat of Andorinha's and on
 from collections.abc import Sequence
 
 from ledger import coordinator, participant
+from ledger.coordinator import state as coordinator_state
 from ledger.coordinator.state import Booking, Stock
 from ledger.events import (
     AbortReason,
@@ -37,12 +38,16 @@ from ledger.messages import (
     Inquire,
     OpenBooking,
     Outcome,
+    PeerAnswer,
     Prepare,
     ReadBooking,
+    Refusal,
     Release,
     Return,
+    TravellerAnswer,
     Word,
 )
+from ledger.participant import state as participant_state
 from ledger.participant.state import Flight
 from ledger.terms import (
     DECIDE_MS,
@@ -312,6 +317,7 @@ def open_booking(
     passengers: int = 1,
     body: str = "ana's body",
     booking: BookingId = ANA,
+    objection: Refusal | None = None,
 ) -> OpenBooking:
     return OpenBooking(
         booking=booking,
@@ -319,7 +325,27 @@ def open_booking(
         passengers=passengers,
         body_hash=body,
         confirm=confirm,
+        objection=objection,
     )
 
 
 CONFIRM, CANCEL, READ = ConfirmBooking(ANA), CancelBooking(ANA), ReadBooking(ANA)
+
+
+# ---- asked ----------------------------------------------------------------------------------------------------------
+
+
+def ask(state: Flight, command: participant_state.Command, now: Millis = NOW) -> PeerAnswer | Refusal | None:
+    """Decide, evolve, reply: what a node does with a command about a flight."""
+    for event in participant.decide(state, command, now):
+        participant.evolve(state, event)
+    return participant.reply(state, command)
+
+
+def ask_booking(
+    state: Booking, command: coordinator_state.Command, now: Millis = NOW
+) -> TravellerAnswer | Outcome | None:
+    """The same for a command about a booking."""
+    for event in coordinator.decide(state, command, now):
+        coordinator.evolve(state, event)
+    return coordinator.reply(state, command)

@@ -149,12 +149,12 @@ def test_a_flight_that_changes_while_its_follower_catches_up_is_not_passed_over(
 
 
 MOVES = st.lists(
-    st.tuples(st.sampled_from(["open", "sell", "sell", "ask"]), st.integers(0, 6)), min_size=10, max_size=60
+    st.tuples(st.sampled_from(["open", "sell", "sell", "ask"]), st.integers(0, 6)), min_size=10, max_size=40
 )
 
 
 @given(moves=MOVES)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_however_answers_are_cut_a_follower_ends_with_what_is_published(moves: list[tuple[str, int]]) -> None:
     published, followed = publisher(), follower()
     truth: dict[FlightId, str] = {}

@@ -19,8 +19,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from airline_node import certificates, peers
-from airline_node.peers import BATCH_MAX, Peers
+from airline_node import certificates, lines, peers
+from airline_node.lines import BATCH_MAX
+from airline_node.peers import Peers
 from ledger.messages import (
     Abort,
     Acknowledged,
@@ -29,6 +30,7 @@ from ledger.messages import (
     Outcome,
     PeerAnswer,
     PeerMessage,
+    Pledged,
     Prepare,
     Word,
 )
@@ -159,10 +161,10 @@ async def business() -> AsyncIterator[tuple[Jangada, Desk]]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests wait a twentieth of what passengers do."""
-    monkeypatch.setattr(peers, "BACKOFF_MS_MIN", 5)
-    monkeypatch.setattr(peers, "BACKOFF_MS_MAX", 40)
-    monkeypatch.setattr(peers, "RETRY_MS", 50)
-    monkeypatch.setattr(peers, "RETRY_MS_MAX", 200)
+    monkeypatch.setattr(lines, "BACKOFF_MS_MIN", 5)
+    monkeypatch.setattr(lines, "BACKOFF_MS_MAX", 40)
+    monkeypatch.setattr(lines, "RETRY_MS", 50)
+    monkeypatch.setattr(lines, "RETRY_MS_MAX", 200)
 
 
 # ---- when all is well --------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def test_a_commit_does_not_wait_for_an_abort_that_is_under_way() -> None:
 
 
 def test_every_kind_of_message_has_its_own_route() -> None:
-    assert {kind.__struct_config__.tag for kind in peers.KINDS} == {
+    assert {kind.__struct_config__.tag for kind in lines.KINDS} == {
         "hold", "release", "prepare", "commit", "abort", "return", "inquire",
     }  # fmt: skip
 
@@ -330,8 +332,8 @@ def test_an_answer_that_does_not_discharge_is_asked_for_again_ever_more_seldom()
 
 
 def test_one_that_rests_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "RETRY_MS", 60_000)
-    monkeypatch.setattr(peers, "RETRY_MS_MAX", 60_000)
+    monkeypatch.setattr(lines, "RETRY_MS", 60_000)
+    monkeypatch.setattr(lines, "RETRY_MS_MAX", 60_000)
 
     async def main() -> None:
         async with business() as (jangada, desk):
@@ -430,11 +432,11 @@ def test_when_one_line_gets_through_again_the_others_do_not_wait_their_time_out(
     async def main() -> None:
         async with business() as (jangada, desk):
             jangada.answering = refuse_service
-            monkeypatch.setattr(peers, "BACKOFF_MS_MIN", 60_000)
-            monkeypatch.setattr(peers, "BACKOFF_MS_MAX", 60_000)
+            monkeypatch.setattr(lines, "BACKOFF_MS_MIN", 60_000)
+            monkeypatch.setattr(lines, "BACKOFF_MS_MAX", 60_000)
             desk.owe(abort(1))
             await until(lambda: desk.peers.reach()["JG"].silent_since)
-            monkeypatch.setattr(peers, "BACKOFF_MS_MAX", 5)
+            monkeypatch.setattr(lines, "BACKOFF_MS_MAX", 5)
             desk.owe(commit(2))
             await until(lambda: len(jangada.asked) >= 3)
             jangada.answering = obey
@@ -479,6 +481,15 @@ async def do_another_thing(route: str, items: Items) -> web.StreamResponse:
     return say(*(done("release", item) for item in items))
 
 
+async def decide_unasked(route: str, items: Items) -> web.StreamResponse:
+    """An outcome decides a pledge at home: nobody may send one instead of an acknowledgement."""
+    return say(*(done("inquire", {**item, "asker": item["flight"]}) for item in items))
+
+
+async def pledge_unasked(route: str, items: Items) -> web.StreamResponse:
+    return say(*(Pledged(booking=item["booking"], flight=item["flight"], seats=("1A",)) for item in items))
+
+
 async def send_a_flood(route: str, items: Items) -> web.StreamResponse:
     answer = (await obey(route, items)).body
     assert isinstance(answer, bytes)
@@ -509,6 +520,8 @@ async def fall_silent(route: str, items: Items) -> web.StreamResponse:
         (speak_of_another_booking, "it answered"),
         (speak_of_another_flight, "it answered"),
         (do_another_thing, "it answered"),
+        (decide_unasked, "it answered"),
+        (pledge_unasked, "it answered"),
         (send_a_flood, "bytes"),
         (send_a_bomb, "cannot be read"),
         (fall_silent, "no answer within 60 ms"),
@@ -615,8 +628,8 @@ def test_a_message_that_its_receiver_cannot_stand_holds_up_no_other(caplog: pyte
 
 
 def test_after_a_batch_was_refused_each_of_its_messages_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "BACKOFF_MS_MAX", 50)
-    monkeypatch.setattr(peers, "BACKOFF_MS_MIN", 50)
+    monkeypatch.setattr(lines, "BACKOFF_MS_MAX", 50)
+    monkeypatch.setattr(lines, "BACKOFF_MS_MIN", 50)
 
     async def main() -> None:
         async with business() as (jangada, desk):
@@ -642,7 +655,7 @@ def test_after_a_batch_was_refused_each_of_its_messages_goes_alone(monkeypatch: 
 
 
 def test_a_message_that_is_understood_at_last_counts_as_rejected_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "RETRY_MS", 5)
+    monkeypatch.setattr(lines, "RETRY_MS", 5)
 
     async def main() -> None:
         async with business() as (jangada, desk):
