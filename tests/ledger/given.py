@@ -80,7 +80,7 @@ EXPIRES_AT = NOW + HOLD_MS
 TICKETS: tuple[TicketNo, ...] = tuple(ticket_number("981", serial) for serial in range(1, 10))
 
 
-# ---- a flight's past ---------------------------------------------------------------------------------------------
+# ---- a flight's past ------------------------------------------------------------------------------------------------
 
 
 def flight(*history: AnyFlightEvent | Sequence[AnyFlightEvent], id: FlightId = JG_FLIGHT) -> Flight:
@@ -167,7 +167,7 @@ def returned(seat: SeatNo = "1A", booking: BookingId = ANA, at: Millis = NOW) ->
     return SeatReturned(at=at, flight=JG_FLIGHT, seat=seat, booking=booking)
 
 
-# ---- what is asked of a flight ------------------------------------------------------------------------------------
+# ---- what is asked of a flight --------------------------------------------------------------------------------------
 
 
 def hold(
@@ -250,7 +250,7 @@ def force(booking: BookingId = ANA, flight: FlightId = JG_FLIGHT) -> ForceReleas
     return ForceRelease(booking=booking, flight=flight, operator="marta", why="the gate closes")
 
 
-# ---- a booking's past ---------------------------------------------------------------------------------------------
+# ---- a booking's past -----------------------------------------------------------------------------------------------
 
 
 def booking(*history: AnyBookingEvent | coordinator.Heard, id: BookingId = ANA, next_serial: int = 1) -> Booking:
@@ -308,7 +308,7 @@ def cancelled() -> BookingCancelled:
     return BookingCancelled(at=NOW, booking=ANA)
 
 
-# ---- what is asked of a booking -----------------------------------------------------------------------------------
+# ---- what is asked of a booking -------------------------------------------------------------------------------------
 
 
 def open_booking(

@@ -28,7 +28,7 @@ from ledger.messages import (
     Unanswered,
     Word,
 )
-from ledger.participant.state import NEXT, Command, Flight, HoldState, Move
+from ledger.participant.state import NEXT, Command, HoldState, Move
 from tests.ledger.given import (
     AN_FLIGHT,
     ANA,
@@ -74,11 +74,7 @@ def cells(table: str) -> list[tuple[str, str, str]]:
     lines = [line.split() for line in table.strip().splitlines()]
     columns = lines[0]
     assert all(len(line) == len(columns) + 1 for line in lines[1:]), "a row has a cell too few or too many"
-    return [
-        (row, column, cell)
-        for row, *line in lines[1:]
-        for column, cell in zip(columns, line, strict=True)
-    ]
+    return [(row, column, cell) for row, *line in lines[1:] for column, cell in zip(columns, line, strict=True)]
 
 
 # ---- a flight: states and facts -------------------------------------------------------------------------------------

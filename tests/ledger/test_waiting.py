@@ -1,0 +1,132 @@
+"""Rule 10: every seat that waits has a reason that a person can read."""
+
+import pytest
+
+from ledger import coordinator
+from ledger.coordinator.state import ConflictHeard, RecordHeard
+from ledger.events import AnyBookingEvent, AnyFlightEvent, ReleaseReason
+from ledger.messages import Restarted, Unanswered, Word
+from ledger.participant.state import Flight
+from ledger.terms import locator_of
+from ledger.waiting import Transaction, WaitState, transactions
+from tests.ledger.given import (
+    AN_FLIGHT,
+    ANA,
+    DECIDE_BY,
+    JG_FLIGHT,
+    NOW,
+    RUI,
+    aborted,
+    ask,
+    booking,
+    cancelled,
+    committed,
+    flight,
+    heard,
+    opened,
+    pledged,
+    refused,
+    released,
+    returned,
+    settled,
+    sold,
+    timed,
+    voting,
+)
+
+
+def only(jangada: Flight) -> Transaction:
+    [transaction] = transactions([jangada], []).transactions
+    return transaction
+
+
+def of(*history: AnyBookingEvent | coordinator.Heard) -> Transaction:
+    [transaction] = transactions([], [booking(*history)]).transactions
+    return transaction
+
+
+def test_a_timed_hold_waits_for_its_traveller_alone() -> None:
+    waiting = only(flight(timed("1A"), timed("1B")))
+    assert (waiting.state, waiting.seats, waiting.waits_for) == (WaitState.HELD, ("1A", "1B"), ())
+    assert waiting.reason == "held while its traveller makes up their mind"
+    assert (waiting.booking, waiting.locator, waiting.flight) == (ANA, locator_of(ANA), JG_FLIGHT)
+    assert waiting.since == NOW
+
+
+def test_a_pledge_within_its_time_is_not_in_doubt() -> None:
+    waiting = only(flight(pledged()))
+    assert (waiting.state, waiting.waits_for) == (WaitState.PLEDGED, ("AN",))
+    assert waiting.reason == "pledged; AN is collecting the votes"
+
+
+def test_a_pledge_in_doubt_says_who_has_the_decision_who_is_silent_and_who_said_what() -> None:
+    jangada = flight(pledged())
+    ask(jangada, Restarted(JG_FLIGHT))
+    assert only(jangada).state is WaitState.IN_DOUBT
+    assert only(jangada).reason == "pledged; AN has the decision"
+    ask(jangada, Unanswered(ANA, JG_FLIGHT))
+    ask(jangada, heard(Word.PLEDGED, by="IP"))
+    assert only(jangada).reason == "pledged; AN has the decision and cannot be reached; IP says pledged"
+    assert only(jangada).safe == "wait, and bring AN back: the pledge keeps the seat safe"
+
+
+def test_a_coordinator_that_answers_again_is_not_called_unreachable() -> None:
+    jangada = flight(pledged())
+    ask(jangada, Unanswered(ANA, JG_FLIGHT))
+    ask(jangada, heard(Word.UNDECIDED, by="AN"))
+    assert "cannot be reached" not in only(jangada).reason
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        (),
+        (refused(),),
+        (pledged(), sold()),
+        (pledged(), released()),
+        (pledged(), released(reason=ReleaseReason.FORCED)),
+        (pledged(), sold(), returned()),
+    ],
+)
+def test_what_is_finished_waits_for_nobody(history: tuple[AnyFlightEvent, ...]) -> None:
+    assert transactions([flight(*history)], []).transactions == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "state", "waits_for"),
+    [
+        ((opened(),), WaitState.OPEN, ("AN", "JG")),
+        ((opened(), voting()), WaitState.VOTING, ("AN", "JG")),
+        ((opened(), voting(), committed(), RecordHeard(AN_FLIGHT)), WaitState.UNSETTLED, ("JG",)),
+        ((opened(), voting(), aborted(), RecordHeard(JG_FLIGHT)), WaitState.UNSETTLED, ("AN",)),
+        ((opened(), voting(), committed(), cancelled()), WaitState.UNSETTLED, ("AN", "JG")),
+        (
+            (opened(), voting(), committed(), ConflictHeard(JG_FLIGHT, "here it is free")),
+            WaitState.CONFLICT,
+            ("AN", "JG"),
+        ),
+    ],
+)
+def test_a_booking_says_whose_answer_it_waits_for(
+    history: tuple[AnyBookingEvent | coordinator.Heard, ...], state: WaitState, waits_for: tuple[str, ...]
+) -> None:
+    waiting = of(*history)
+    assert (waiting.state, waiting.waits_for, waiting.flight) == (state, waits_for, None)
+    assert waiting.reason
+    assert waiting.safe
+
+
+def test_a_contradiction_is_told_with_both_sides() -> None:
+    waiting = of(opened(), voting(), committed(), ConflictHeard(JG_FLIGHT, "here it is free"))
+    assert waiting.reason == "committed, but JG: here it is free"
+    assert waiting.safe == "compare both logs before anything else"
+
+
+def test_a_settled_booking_waits_for_nobody_while_it_is_still_in_memory() -> None:
+    assert transactions([], [booking(opened(), voting(), committed(), settled())]).transactions == ()
+
+
+def test_the_oldest_comes_first() -> None:
+    jangada = flight(pledged("1A"), timed("1B", booking=RUI, at=NOW - 1))
+    assert [waiting.booking for waiting in transactions([jangada], []).transactions] == [RUI, ANA]
+    assert DECIDE_BY > NOW
