@@ -111,10 +111,10 @@ class Booking(Struct, frozen=True, kw_only=True):
     locator: CheckedLocator
     status: Status
     total: Centavos
-    currency: str
     hold_until: datetime | None
     tickets: tuple[CheckedTicket, ...]
     segments: tuple[SoldSegment, ...]
+    pending: tuple[CheckedCarrier, ...]
 
 
 class Reply(NamedTuple):
@@ -123,8 +123,11 @@ class Reply(NamedTuple):
 
 
 class Outcome(NamedTuple):
+    """`raw` is the node's own answer, if it was one that settled the matter."""
+
     code: Exit
     answer: Booking | Problem
+    raw: bytes | None = None
 
 
 class BookTrouble(Exception):
@@ -153,7 +156,7 @@ def book(
     except (KeyboardInterrupt, EOFError):
         outcome = Outcome(Exit.TROUBLE, _no("not-confirmed", "Nothing was bought."))
     if as_json:
-        print(orjson.dumps(msgspec.to_builtins(outcome.answer)).decode(), flush=True)
+        print((outcome.raw or orjson.dumps(msgspec.to_builtins(outcome.answer))).decode(), flush=True)
     elif isinstance(outcome.answer, Problem):
         _say(console, outcome.answer.detail)
     else:
@@ -279,9 +282,9 @@ def _outcome(reply: Reply, *, hold_only: bool) -> Outcome | None:
     if reply.status in (200, 201):
         booking = _decoded(reply, Booking)
         done = (Status.CONFIRMED, Status.HELD) if hold_only else (Status.CONFIRMED,)
-        return Outcome(Exit.DONE, booking) if booking and booking.status in done else None
+        return Outcome(Exit.DONE, booking, reply.body) if booking and booking.status in done else None
     problem = _decoded(reply, Problem) if reply.status == 409 else None
-    return Outcome(Exit.REFUSED, problem) if problem and problem.known else None
+    return Outcome(Exit.REFUSED, problem, reply.body) if problem and problem.known else None
 
 
 def _not_known(at: str, booking: BookingId) -> Outcome:
@@ -368,6 +371,8 @@ def _show_booking(booking: Booking, at: str, console: Console) -> None:
         name = carriers[sold.carrier].name if sold.carrier in carriers else sold.carrier
         table.add_row(name, sold.flight, sold.origin, sold.destination, " ".join(sold.seats), sold.state)
     console.print(table)
+    if booking.status == Status.CONFIRMED and booking.pending:
+        _say(console, f"This is decided and stays so. Still to be recorded by {', '.join(booking.pending)}.")
 
 
 def _local(instant: datetime, airport: AirportCode, timetable: Timetable) -> datetime:

@@ -102,7 +102,7 @@ def book(
         yes=yes,
         hold_only=hold_only,
     )
-    console = Console(stderr=as_json)  # then standard output is for the outcome alone
+    console = Console(stderr=as_json, highlight=False)  # as JSON the outcome has standard output for itself
     ask = partial(console.input, markup=False) if sys.stdin.isatty() else None
     raise typer.Exit(booking.book(order, at, console, ask, _now, as_json=as_json))
 

@@ -212,7 +212,7 @@ def _counted(line: Line, messages: Sequence[PeerMessage], body: bytes) -> list[P
     """The answers, if each is about what was asked in its place; one that is not spoils them all."""
     try:
         answers = ANSWERS.decode(body).answers
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Trouble(f"an answer that cannot be read: {error}", blames=True) from error
     if len(answers) != len(messages):
         raise Trouble(f"{len(answers)} answers to {len(messages)} messages", blames=True)

@@ -182,9 +182,7 @@ def test_what_cannot_be_meant_is_refused_and_the_field_named(body: dict[str, obj
     assert problem["known"] is True
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"nonsense", b'{"\xff": 1}', b'{"contact": {"email": "\\ud800"}}', b'{"x": ' + b"[" * 20_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b'{"\xff": 1}', b'{"contact": {"email": "\\ud800"}}'])
 def test_what_is_not_json_is_malformed(body: bytes) -> None:
     status, problem = fault(body)
     assert (status, problem["error"], problem["known"]) == (400, "malformed", True)
