@@ -6,43 +6,41 @@ that asking twice never buys twice; and "refused" is never said when the truth i
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
-from typing import Annotated, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 import aiohttp
 import msgspec
 import orjson
-from msgspec import Meta, Struct
-from rich import box
+from msgspec import Struct
 from rich.console import Console
-from rich.table import Table
 
+from airline_node.book_screen import local, reais, say, show_booking, show_options
+from airline_node.book_shapes import Booking, Itineraries, Itinerary, Problem
 from airline_node.timetable import Timetable, load
-from ledger.messages import CheckedCarrier, CheckedFlight, CheckedSeat, CheckedTicket, SegmentState, Status
-from ledger.terms import AirportCode, BookingId, Centavos, Millis
+from ledger.messages import Status
+from ledger.terms import AirportCode, BookingId, Millis
 
 SEARCH_DAYS = 30
 """How far ahead an itinerary is looked for when no date is given."""
 ANSWER_MS_MAX: Millis = 15_000
 OUTCOME_MS_MAX: Millis = 60_000
 """How long the outcome is asked for. A coordinator decides in ten seconds; the rest is for one that restarts."""
+RECORDED_MS_MAX: Millis = 3_000
+"""How long a decided order is watched while the carriers record it."""
 PAUSE_MS: Millis = 200
 PAUSE_MS_MAX: Millis = 5_000
 ANSWER_BYTES_MAX = 4 * 2**20
-LINE_MAX = 500
-"""Characters of a sentence, some of which a node may have sent."""
 ASK_AGAIN = (408, 429)
 """These say "not now"; to any other 4xx the same order would hear the same again."""
 JSON = {"Content-Type": "application/json"}
 
 Ask = Callable[[str], str]
 """Puts a question to a person and returns the answer."""
-CheckedAirport = Annotated[AirportCode, Meta(pattern="^[A-Z]{3}$")]
-CheckedLocator = Annotated[str, Meta(pattern="^[A-Z2-9]{6}$")]
 T = TypeVar("T")
 
 
@@ -67,54 +65,6 @@ class Exit(IntEnum):
     REFUSED = 1
     TROUBLE = 2
     UNKNOWN = 3
-
-
-# ---- what a node answers, as far as it is needed here ----------------------------------------------------------
-
-
-class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why not. `booking` is where to look when the outcome is not known yet."""
-
-    error: str
-    detail: str
-    known: bool
-    booking: BookingId | None = None
-
-
-class Segment(Struct, frozen=True, kw_only=True):
-    flight: CheckedFlight
-    carrier: CheckedCarrier
-    origin: CheckedAirport
-    destination: CheckedAirport
-    departure: datetime
-    arrival: datetime
-
-
-class Itinerary(Struct, frozen=True, kw_only=True):
-    segments: Annotated[tuple[Segment, ...], Meta(min_length=1)]
-    price: Centavos
-    minutes: int
-
-
-class Itineraries(Struct, frozen=True, kw_only=True):
-    itineraries: tuple[Itinerary, ...]
-    stale: Mapping[CheckedCarrier, float]
-
-
-class SoldSegment(Segment, frozen=True, kw_only=True):
-    seats: tuple[CheckedSeat, ...]
-    state: SegmentState
-
-
-class Booking(Struct, frozen=True, kw_only=True):
-    booking: BookingId
-    locator: CheckedLocator
-    status: Status
-    total: Centavos
-    hold_until: datetime | None
-    tickets: tuple[CheckedTicket, ...]
-    segments: tuple[SoldSegment, ...]
-    pending: tuple[CheckedCarrier, ...]
 
 
 class Reply(NamedTuple):
@@ -158,9 +108,9 @@ def book(
     if as_json:
         print((outcome.raw or orjson.dumps(msgspec.to_builtins(outcome.answer))).decode(), flush=True)
     elif isinstance(outcome.answer, Problem):
-        _say(console, outcome.answer.detail)
+        say(console, outcome.answer.detail)
     else:
-        _show_booking(outcome.answer, at.rstrip("/"), console)
+        show_booking(outcome.answer, at.rstrip("/"), console)
     return outcome.code
 
 
@@ -174,17 +124,29 @@ def _book(order: Order, at: str, console: Console, ask: Ask | None, now: Callabl
     if not found.itineraries:
         when = f"on {day}" if order.day else f"in the {SEARCH_DAYS} days up to {day}"
         return Outcome(Exit.REFUSED, _no("no-itinerary", f"There is no itinerary {where} {when}."))
-    _show_options(f"{where} on {day:%a %Y-%m-%d}", found, order, timetable, console)
+    show_options(f"{where} on {day:%a %Y-%m-%d}", found, order.passengers, timetable, console)
     if ask is None and not order.yes:
         raise BookTrouble(_no("not-confirmed", "Nothing was bought: nobody can be asked here. Add --yes to buy."))
     chosen = _choose(order, found.itineraries, ask)
     body = _body(order, chosen, ask)
     booking = str(uuid4())
-    _say(console, f"{'Holding' if order.hold_only else 'Buying'} it as booking {booking} ...")
+    say(console, f"{'Holding' if order.hold_only else 'Buying'} it as booking {booking} ...")
     try:
-        return asyncio.run(_place(at, booking, body, hold_only=order.hold_only))
+        return asyncio.run(_place_and_follow(at, booking, body, hold_only=order.hold_only))
     except KeyboardInterrupt:
         return _not_known(at, booking)
+
+
+async def _place_and_follow(at: str, booking: BookingId, body: bytes, *, hold_only: bool) -> Outcome:
+    """The outcome, and once it is decided, for a moment, how the carriers record it."""
+    outcome = await _place(at, booking, body, hold_only=hold_only)
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(RECORDED_MS_MAX / 1000), _session() as http:
+            while isinstance(outcome.answer, Booking) and outcome.answer.pending:
+                await asyncio.sleep(PAUSE_MS / 1000)
+                reply = await _exchange(http.get(f"{at}/api/bookings/{booking}", allow_redirects=False))
+                outcome = _outcome(reply, hold_only=hold_only) or outcome
+    return outcome
 
 
 def _choose(order: Order, options: Sequence[Itinerary], ask: Ask | None) -> Itinerary:
@@ -195,7 +157,7 @@ def _choose(order: Order, options: Sequence[Itinerary], ask: Ask | None) -> Itin
     chosen = options[int(choice) - 1]
     if not order.yes and ask is not None:
         what = "Hold" if order.hold_only else "Buy"
-        answer = ask(f"{what} option {choice} for {_reais(chosen.price)}? (yes/no) ")
+        answer = ask(f"{what} option {choice} for {reais(chosen.price)}? (yes/no) ")
         _require(answer.strip().lower() in ("y", "yes"), "not-confirmed", "Nothing was bought.")
     return chosen
 
@@ -220,7 +182,7 @@ def _body(order: Order, chosen: Itinerary, ask: Ask | None) -> bytes:
 
 async def _find(order: Order, at: str, timetable: Timetable, now: Millis) -> tuple[date, Itineraries]:
     """The itineraries of the day that was named, or of the first day from tomorrow on that has any."""
-    today = _local(datetime.fromtimestamp(now // 1000, UTC), order.origin, timetable).date()
+    today = local(datetime.fromtimestamp(now // 1000, UTC), order.origin, timetable).date()
     days = [order.day] if order.day else [today + timedelta(n) for n in range(1, SEARCH_DAYS + 1)]
     async with _session() as http:
         for day in days:
@@ -322,72 +284,3 @@ def _no(error: str, detail: str) -> Problem:
 def _require(condition: bool, error: str, detail: str) -> None:
     if not condition:
         raise BookTrouble(_no(error, detail))
-
-
-# ---- for people --------------------------------------------------------------------------------------------------
-
-
-def _show_options(title: str, found: Itineraries, order: Order, timetable: Timetable, console: Console) -> None:
-    each = "" if order.passengers == 1 else f", for {order.passengers} passengers"
-    _say(console, f"Itineraries {title}{each}; times are local to each airport")
-    table = Table("", "departs", "arrives", "time", "flights and connections", box=box.SIMPLE_HEAD)
-    table.add_column("price", justify="right", no_wrap=True)
-    for number, option in enumerate(found.itineraries, 1):
-        first, last = option.segments[0], option.segments[-1]
-        departure = _local(first.departure, first.origin, timetable)
-        arrival = _local(last.arrival, last.destination, timetable)
-        later = f" +{days}" if (days := (arrival.date() - departure.date()).days) else ""
-        table.add_row(
-            str(number),
-            f"{departure:%H:%M}",
-            f"{arrival:%H:%M}{later}",
-            f"{option.minutes // 60}h{option.minutes % 60:02}",
-            " ".join(_path(option)),
-            _reais(option.price),
-        )
-    console.print(table)
-    for carrier, age_s in found.stale.items():
-        _say(console, f"{carrier} was last heard {age_s:.0f} s ago: its free seats may have changed.")
-
-
-def _path(option: Itinerary) -> Iterator[str]:
-    """Flights and the airports between them, in order: IP4001 SSA JG2055."""
-    for segment in option.segments[:-1]:
-        yield segment.flight.partition("/")[0]
-        yield segment.destination
-    yield option.segments[-1].flight.partition("/")[0]
-
-
-def _show_booking(booking: Booking, at: str, console: Console) -> None:
-    _say(console, f"{booking.status.capitalize()}: locator {booking.locator}, {_reais(booking.total)}")
-    if booking.hold_until:
-        _say(console, f"The seats are yours until {booking.hold_until.astimezone():%H:%M %Z}. To buy them:")
-        _say(console, f"  curl -X POST {at}/api/bookings/{booking.booking}/confirm")
-    if booking.tickets:
-        _say(console, f"E-tickets, one a passenger: {' '.join(booking.tickets)}")
-    table = Table("carrier", "flight", "from", "to", "seats", "state", box=box.SIMPLE_HEAD)
-    carriers = load().carriers
-    for sold in booking.segments:
-        name = carriers[sold.carrier].name if sold.carrier in carriers else sold.carrier
-        table.add_row(name, sold.flight, sold.origin, sold.destination, " ".join(sold.seats), sold.state)
-    console.print(table)
-    if booking.status == Status.CONFIRMED and booking.pending:
-        _say(console, f"This is decided and stays so. Still to be recorded by {', '.join(booking.pending)}.")
-
-
-def _local(instant: datetime, airport: AirportCode, timetable: Timetable) -> datetime:
-    """As the airport's clocks show it; in UTC at an airport that only the node knows."""
-    known = timetable.airports.get(airport)
-    return instant.astimezone(known.zone() if known else UTC)
-
-
-def _reais(amount: Centavos) -> str:
-    """As it is written in Brazil: `R$ 1.234,56`."""
-    whole = f"{amount // 100:,}".replace(",", ".")
-    return f"R$ {whole},{amount % 100:02}"
-
-
-def _say(console: Console, text: str) -> None:
-    """One line, as it is: no markup, no control characters that a node may have sent."""
-    shown = "".join(filter(str.isprintable, text))
-    console.print(shown[:LINE_MAX], markup=False, highlight=False, soft_wrap=True)

@@ -40,6 +40,8 @@ POLL_MS: Millis = 50
 PROBE_MS_MAX: Millis = 2_000
 STOP_MS_MAX: Millis = 15_000
 """A node gives its open requests ten seconds; after this it is killed, which it must survive anyway."""
+ORDERLY = (0, -signal.SIGTERM)
+"""How a node that was asked to end may end: by itself, or before it could hear the question."""
 LOG_BYTES_MAX = 10 * 2**20
 """A longer node.log makes room at the next start; one older is kept."""
 LOG_LINES_SHOWN = 15
@@ -202,6 +204,12 @@ class Node:
     log_start: int
     """Where in the log this run begins, in bytes: an earlier run's last words would mislead."""
 
+    def how_it_ended(self) -> str:
+        code = self.process.returncode
+        assert code is not None, "it has not ended"
+        how = f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        return f"{how}. {self.last_words()}"
+
     def last_words(self) -> str:
         """The end of what this run has logged: bounded, and safe to show on a terminal."""
         with self.log.open("rb") as log:
@@ -221,10 +229,12 @@ async def _supervise(fleet: Fleet, tokens: Tokens, console: Console, command: Se
         fault = await _first(_set(stop), _death(nodes), _announce(nodes, fleet, console))
         _say(console, fault or "Stopping the nodes.")
     finally:
-        killed = await _end(nodes, hurry)
-    for node in killed:
-        _say(console, f"{node.carrier} did not stop in time and was killed. It loses nothing by that.")
-    return 1 if fault or killed else 0
+        await _end(nodes, hurry)
+    if fault is None:
+        disorderly = [node for node in nodes if node.process.returncode not in ORDERLY]
+        fault = "\n".join(f"{node.carrier} did not end in good order, {node.how_it_ended()}" for node in disorderly)
+        _say(console, fault or "All have ended.")
+    return 1 if fault else 0
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -274,8 +284,7 @@ async def _first(*waits: Coroutine[None, None, str | None]) -> str | None:
 async def _death(nodes: Sequence[Node]) -> str:
     waits = {asyncio.create_task(node.process.wait()): node for node in nodes}
     [first, *_], _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    node = waits[first]
-    return f"{node.carrier} ended by itself, with exit code {first.result()}. {node.last_words()}"
+    return f"{waits[first].carrier} ended unasked, {waits[first].how_it_ended()}"
 
 
 async def _announce(nodes: Sequence[Node], fleet: Fleet, console: Console) -> str | None:
@@ -313,18 +322,17 @@ async def _ready(address: str) -> None:
             await asyncio.sleep(POLL_MS / 1000)
 
 
-async def _end(nodes: Sequence[Node], hurry: asyncio.Event) -> list[Node]:
-    """Ends them all, orderly if they can; those that had to be killed."""
+async def _end(nodes: Sequence[Node], hurry: asyncio.Event) -> None:
+    """Ends them all, in good order if they can."""
     for node in nodes:
         _signal(node, signal.SIGTERM)
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_MS_MAX / 1000):
             await _first(_ended(nodes), _set(hurry))
-    killed = [node for node in nodes if node.process.returncode is None]
-    for node in killed:
-        _signal(node, signal.SIGKILL)
+    for node in nodes:
+        if node.process.returncode is None:
+            _signal(node, signal.SIGKILL)
     await _ended(nodes)
-    return killed
 
 
 async def _ended(nodes: Sequence[Node]) -> None:

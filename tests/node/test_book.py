@@ -16,6 +16,7 @@ from rich.console import Console
 from airline_node import answers
 from airline_node import book as booking
 from airline_node.book import Exit, Order
+from airline_node.book_screen import reais
 from ledger.messages import BookingView, ConfirmBooking, SegmentState, SegmentView, Status
 from ledger.terms import locator_of, ticket_number
 
@@ -60,11 +61,16 @@ class Node:
         self.at = ""
         self.site: web.TCPSite | None = None
         self.dies = False
+        self.recorded = False
 
     async def search(self, request: web.Request) -> web.Response:
         self.asked_days.append(request.query["date"])
         found = [OPTION, CHEAPER] if request.query["date"] in self.on_sale else []
         return web.json_response({"itineraries": found, "stale": {"JG": 12.5}})
+
+    async def get(self, request: web.Request) -> web.Response:
+        pending = [] if self.recorded else ["JG"]
+        return web.json_response(view(request.match_info["id"], "confirmed") | {"pending": pending})
 
     async def put(self, request: web.Request) -> web.Response:
         self.orders.append((request.match_info["id"], await request.json()))
@@ -90,7 +96,13 @@ def serving(node: Node) -> Iterator[None]:
 
     async def main() -> None:
         app = web.Application()
-        app.add_routes([web.get("/api/itineraries", node.search), web.put("/api/bookings/{id}", node.put)])
+        app.add_routes(
+            [
+                web.get("/api/itineraries", node.search),
+                web.put("/api/bookings/{id}", node.put),
+                web.get("/api/bookings/{id}", node.get),
+            ]
+        )
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         node.site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -115,6 +127,7 @@ def serving(node: Node) -> Iterator[None]:
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     monkeypatch.setattr(booking, "PAUSE_MS", 5)
     monkeypatch.setattr(booking, "PAUSE_MS_MAX", 20)
+    monkeypatch.setattr(booking, "RECORDED_MS_MAX", 60)
     with serving(node := Node()):
         yield node
 
@@ -297,6 +310,13 @@ def test_a_hold_is_not_a_sale_and_says_how_to_make_it_one(node: Node) -> None:
     assert f"curl -X POST {node.at}/api/bookings/{booking_id}/confirm" in text
 
 
+def test_a_decided_order_is_watched_until_every_carrier_has_recorded_it(node: Node) -> None:
+    node.recorded = True
+    code, text = run(node)
+    assert code == Exit.DONE
+    assert "Still to be recorded" not in text
+
+
 def test_a_program_reads_the_outcome_as_one_json_object(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     run(node, as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -351,4 +371,4 @@ def test_what_a_node_writes_a_buyer_can_read() -> None:
     ("amount", "written"), [(0, "R$ 0,00"), (5, "R$ 0,05"), (54180, "R$ 541,80"), (123456, "R$ 1.234,56")]
 )
 def test_money_is_written_as_in_brazil(amount: int, written: str) -> None:
-    assert booking._reais(amount) == written
+    assert reais(amount) == written

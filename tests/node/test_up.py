@@ -41,6 +41,7 @@ print("serving", os.environ.get("PASSCOM_JOURNAL"), flush=True)
 socketserver.ThreadingTCPServer((host, int(port)), Node).serve_forever()
 """
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY
+FAILING = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n" + READY
 DYING = """
 import os, sys, time
 if os.environ["PASSCOM_CARRIER"] == "JG":
@@ -130,6 +131,7 @@ def test_the_nodes_run_until_a_signal_and_none_is_left_behind(fleet: Fleet, show
     assert all(f"{carrier} is ready at {fleet.address(carrier)}\n" in text for carrier in CARRIERS)
     assert f"--yes --at {fleet.address('AN')}\n" in text
     assert all(line.isprintable() for line in text.splitlines())
+    assert text.endswith("All have ended.\n")
 
 
 @pytest.mark.slow
@@ -138,7 +140,7 @@ def test_a_node_that_dies_is_named_with_its_last_words_and_takes_the_others_alon
     fleet.log("JG").write_text("words of an earlier run\n")
     assert run(fleet, shown, DYING) == 1
     text = shown.stream.getvalue()
-    assert "JG ended by itself, with exit code 7." in text
+    assert "JG ended unasked, with exit code 7." in text
     assert "the disk is on fire" in text
     assert "earlier run" not in text
     assert "\x1b" not in text
@@ -151,7 +153,14 @@ def test_a_node_that_does_not_stop_is_killed(fleet: Fleet, shown: Shown, monkeyp
     shown.once("Ctrl-C", interrupt)
     assert run(fleet, shown, STUBBORN) == 1
     assert alive(fleet) == []
-    assert "AN did not stop in time and was killed" in shown.stream.getvalue()
+    assert "AN did not end in good order, by SIGKILL" in shown.stream.getvalue()
+
+
+@pytest.mark.slow
+def test_a_node_that_fails_while_it_ends_is_named(fleet: Fleet, shown: Shown) -> None:
+    shown.once("Ctrl-C", interrupt)
+    assert run(fleet, shown, FAILING) == 1
+    assert "IP did not end in good order, with exit code 3" in shown.stream.getvalue()
 
 
 @pytest.mark.slow
