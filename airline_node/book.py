@@ -138,8 +138,10 @@ def _book(order: Order, at: str, console: Console, ask: Ask | None, now: Callabl
 
 
 async def _place_and_follow(at: str, booking: BookingId, body: bytes, *, hold_only: bool) -> Outcome:
-    """The outcome, and once it is decided, for a moment, how the carriers record it."""
+    """The outcome, and once it is bought, for a moment, how the carriers record it."""
     outcome = await _place(at, booking, body, hold_only=hold_only)
+    if hold_only:
+        return outcome
     with suppress(aiohttp.ClientError, TimeoutError):
         async with asyncio.timeout(RECORDED_MS_MAX / 1000), _session() as http:
             while isinstance(outcome.answer, Booking) and outcome.answer.pending:

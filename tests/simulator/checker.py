@@ -1,0 +1,375 @@
+"""What must hold at every step, worked out from what is on the disks and what has been said, not from the rules.
+
+The checker reads every event as it reaches a disk and every word as it leaves a node, keeps a plain model of all three
+carriers together, and raises `Violation` at the first thing that must not be. It shares nothing with the machines under
+test but their events and messages.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from ledger.events import (
+    AbortReason,
+    AnyEvent,
+    BookingAborted,
+    BookingCancelled,
+    BookingCommitted,
+    BookingOpened,
+    BookingSettled,
+    FlightScheduled,
+    HoldReleased,
+    PrepareRefused,
+    RefusalReason,
+    ReleaseReason,
+    SeatCommitted,
+    SeatHeld,
+    SeatReturned,
+    VotingStarted,
+)
+from ledger.ledger import Answer
+from ledger.messages import (
+    Abort,
+    Acknowledged,
+    BookingView,
+    CancelBooking,
+    Commit,
+    Conflict,
+    Held,
+    Hold,
+    Inquire,
+    Outcome,
+    PeerMessage,
+    Pledged,
+    Prepare,
+    Refusal,
+    Refused,
+    Release,
+    Return,
+    Status,
+    TravellerCommand,
+    Word,
+)
+from ledger.participant.state import CLOSED_MS
+from ledger.terms import SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo
+
+Order: TypeAlias = tuple[CarrierCode, BookingId]
+"""A booking and who coordinates it: one id may be taken to two carriers."""
+
+
+class Violation(AssertionError):
+    """Something that must never be."""
+
+
+def must(holds: object, otherwise: str) -> None:
+    """Like `assert`, with words of its own and never left out."""
+    if not holds:
+        raise Violation(otherwise)
+
+
+class Owner(Struct):
+    """Who has a seat, on the disk of the carrier that flies it: held until then, pledged, or sold."""
+
+    order: Order
+    expires_at: Millis | None
+    ticket: TicketNo | None
+    sold: bool = False
+
+
+class Ordered(Struct):
+    """What a coordinator's disk says of one booking."""
+
+    opened: BookingOpened | None = None
+    voting: VotingStarted | None = None
+    commit: BookingCommitted | None = None
+    abort: BookingAborted | None = None
+    cancelled: bool = False
+    settled: bool = False
+    told: set[Status] = field(default_factory=set)
+    asked_to_cancel: bool = False
+
+
+class Checker:
+    """`seats` are the owners by flight and seat, `orders` the bookings by coordinator, `closed` the doors and since when."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.plans: dict[FlightId, FlightScheduled] = {}
+        self.seats: dict[FlightId, dict[SeatNo, Owner]] = {}
+        self.orders: dict[Order, Ordered] = {}
+        self.closed: dict[tuple[FlightId, Order], Millis] = {}
+        self.gave_back: set[tuple[FlightId, Order]] = set()
+        self.coupons: set[tuple[TicketNo, int]] = set()
+
+    def order(self, order: Order) -> Ordered:
+        return self.orders.setdefault(order, Ordered())
+
+    def of(self, flight: FlightId, order: Order) -> dict[SeatNo, Owner]:
+        """What this order has on this flight."""
+        return {seat: owner for seat, owner in self.seats.get(flight, {}).items() if owner.order == order}
+
+    # ---- what reaches a disk ------------------------------------------------------------------------------------------
+
+    def written(self, carrier: CarrierCode, event: AnyEvent) -> None:
+        """One event is on this carrier's disk, durably."""
+        match event:
+            case FlightScheduled():
+                must(event.flight not in self.plans, f"{event.flight} was scheduled twice")
+                self.plans[event.flight], self.seats[event.flight] = event, {}
+            case SeatHeld():
+                self._held(event)
+            case SeatCommitted():
+                self._sold(event)
+            case HoldReleased():
+                self._released(event)
+            case SeatReturned():
+                self._returned(event)
+            case PrepareRefused():
+                self.counts[f"refused: {event.reason}"] += 1
+                self._close(event.flight, (event.coordinator, event.booking), event.at)
+            case _:
+                self._booked(self.order((carrier, event.booking)), (carrier, event.booking), event)
+
+    def _held(self, event: SeatHeld) -> None:
+        order = (event.coordinator, event.booking)
+        known = self.order(order)
+        must(event.seat in self.plans[event.flight].seats, f"{event.seat} is no seat of {event.flight}")
+        owner = self.seats[event.flight].get(event.seat)
+        must(owner is None or owner.order == order, f"{event.seat} of {event.flight} has two owners: {owner} and {order}")
+        must(known.opened, f"{order} holds a seat and was never opened")
+        since = self.closed.get((event.flight, order))
+        # By whose clock? The carrier's, which a restart may set: hence the margin.
+        must(since is None or event.at > since + CLOSED_MS - SKEW_MS, f"the door of {event.flight} was closed to {order}")
+        if event.expires_at is None:
+            must(known.voting, f"{order} was pledged a seat before voting started")
+            must(known.voting and event.ticket in known.voting.tickets, f"{event.ticket} was never allotted")
+        else:
+            must(owner is None, f"a timed hold of {order} came upon {owner}")
+        self.seats[event.flight][event.seat] = Owner(order, event.expires_at, event.ticket)
+
+    def _sold(self, event: SeatCommitted) -> None:
+        owner = self._owner(event)
+        must(owner.expires_at is None, f"{event.seat} was sold and never pledged")
+        must(not owner.sold, f"{event.seat} was sold twice")
+        must(self.order(owner.order).commit, f"{event.seat} was sold and no commit is on {owner.order[0]}'s disk")
+        must(event.ticket == owner.ticket, f"{event.seat} was pledged for {owner.ticket}, sold for {event.ticket}")
+        must((event.ticket, event.coupon) not in self.coupons, f"coupon {event.coupon} of {event.ticket} exists already")
+        self.coupons.add((event.ticket, event.coupon))
+        owner.sold = True
+        self.counts["seats sold"] += 1
+
+    def _released(self, event: HoldReleased) -> None:
+        owner = self._owner(event)
+        must(not owner.sold, f"{event.seat} was released and it was sold")
+        self.counts[f"released: {event.reason}"] += 1
+        if owner.expires_at is None:
+            must(event.reason is not ReleaseReason.EXPIRED, f"time released the pledge on {event.seat}")
+            must(not self.order(owner.order).commit, f"{event.seat} was released and {owner.order} is committed")
+        elif event.reason is ReleaseReason.EXPIRED:
+            must(event.at >= owner.expires_at, f"{event.seat} was released before its time")
+        self._free(event.flight, event.seat, event.at)
+
+    def _returned(self, event: SeatReturned) -> None:
+        owner = self._owner(event)
+        must(owner.sold, f"{event.seat} was returned and never sold")
+        must(self.order(owner.order).cancelled, f"{event.seat} was returned and nobody cancelled {owner.order}")
+        self.gave_back.add((event.flight, owner.order))
+        self._free(event.flight, event.seat, event.at)
+
+    def _owner(self, event: SeatCommitted | HoldReleased | SeatReturned) -> Owner:
+        owner = self.seats[event.flight].get(event.seat)
+        must(owner, f"{event.seat} of {event.flight} has no owner: {event}")
+        assert owner is not None
+        must(owner.order[1] == event.booking, f"{event.seat} of {event.flight} belongs to {owner.order}: {event}")
+        return owner
+
+    def _free(self, flight: FlightId, seat: SeatNo, at: Millis) -> None:
+        owner = self.seats[flight].pop(seat)
+        self._close(flight, owner.order, at)
+
+    def _close(self, flight: FlightId, order: Order, at: Millis) -> None:
+        self.closed[flight, order] = at
+
+    def _booked(self, known: Ordered, order: Order, event: AnyEvent) -> None:
+        match event:
+            case BookingOpened():
+                must(known.opened is None and known.abort is None, f"{order} was opened twice, or after its end")
+                known.opened = event
+            case VotingStarted():
+                must(known.voting is None, f"{order} was voted on twice")
+                known.voting = event
+            case BookingCommitted():
+                self._committed(known, order, event)
+            case BookingAborted():
+                must(not known.commit and not known.abort, f"{order} was decided twice")
+                must(not known.told & {Status.CONFIRMED}, f"{order} was aborted after its traveller heard confirmed")
+                known.abort = event
+                self.counts[f"aborted: {event.reason}"] += 1
+            case BookingCancelled():
+                must(known.commit, f"{order} was cancelled and never committed")
+                must(known.asked_to_cancel, f"nobody asked to cancel {order}")
+                known.cancelled, known.settled = True, False
+                self.counts["cancelled"] += 1
+            case BookingSettled():
+                known.settled = True
+                self._check_settled(known, order)
+            case _:
+                raise Violation(f"an event that nobody knows: {event}")
+
+    def _committed(self, known: Ordered, order: Order, event: BookingCommitted) -> None:
+        must(not known.commit and not known.abort, f"{order} was decided twice")
+        must(not known.told - {Status.HOLDING, Status.HELD, Status.CONFIRMING}, f"{order} was committed after its traveller heard no")
+        assert known.opened is not None
+        must(known.voting and event.at < known.voting.decide_by, f"{order} was committed after its time")
+        for segment, seats in zip(known.opened.segments, event.seats, strict=True):
+            pledges = {seat: owner for seat, owner in self.of(segment.flight, order).items() if owner.expires_at is None}
+            must(set(pledges) == set(seats), f"{order} was committed without {segment.flight}'s yes on disk")
+            must(len(seats) == known.opened.passengers, f"{order} was committed without a seat for everybody")
+        known.commit = event
+        self.counts["bookings sold"] += 1
+
+    def _check_settled(self, known: Ordered, order: Order) -> None:
+        for flight in flights_of(known):
+            if known.abort:
+                must(not self.of(flight, order), f"{order} is settled as aborted and has seats on {flight}")
+            elif known.cancelled:
+                must((flight, order) in self.gave_back, f"{order} is settled as cancelled, {flight} did not take it back")
+            else:
+                owners = self.of(flight, order).values()
+                must(owners and all(owner.sold for owner in owners), f"{order} is settled and not sold on {flight}")
+
+    # ---- what is said --------------------------------------------------------------------------------------------------
+
+    def asked(self, message: PeerMessage) -> None:
+        """A node sends this to another: what must be on its disk before."""
+        known = self.order((message.coordinator, message.booking))
+        before: Mapping[type[PeerMessage], object] = {
+            Hold: known.opened,
+            Prepare: known.voting,
+            Commit: known.commit,
+            Abort: known.abort,
+            Release: known.abort,
+            Return: known.cancelled,
+            Inquire: True,
+        }
+        must(before[type(message)], f"said before it was on disk: {message}")
+        if isinstance(message, Inquire) and message.asker == message.flight:
+            self.counts["inquiries"] += 1
+
+    def answered(self, message: PeerMessage, answer: Answer) -> None:
+        """A node answers another: what must be on its disk before."""
+        order, flight = (message.coordinator, message.booking), message.flight
+        closed = (flight, order) in self.closed or flight not in self.plans
+        match answer:
+            case Held():
+                must(self._has(flight, order, answer.seats), f"said before it was on disk: {answer}")
+            case Pledged():
+                must(self._was_pledged(flight, order), f"said before it was on disk: {answer}")
+            case Refused():
+                foreign = any(owner.order[1] == message.booking for owner in self.seats.get(flight, {}).values())
+                foreign = foreign or any(f == flight and o[1] == message.booking for f, o in self.closed)
+                must(closed or foreign, f"said before it was on disk: {answer}")
+                must(answer.reason != RefusalReason.CLOCKS_DISAGREE or closed, "clocks")
+            case Acknowledged():
+                self._acknowledged(answer, order, closed)
+            case Outcome():
+                self._told_outcome(answer, order)
+            case Conflict():
+                # An inquiry may come upon another coordinator's booking of the same id: that is no answer, and no harm.
+                must(isinstance(message, Inquire), f"a contradiction: {message} was answered {answer}")
+            case _:
+                raise Violation(f"{message} was answered {answer}")
+
+    def _has(self, flight: FlightId, order: Order, seats: Iterable[SeatNo]) -> bool:
+        # It may have run out between the writing of it and the saying, both in one batch.
+        return set(seats) <= set(self.of(flight, order)) or (flight, order) in self.closed
+
+    def _was_pledged(self, flight: FlightId, order: Order) -> bool:
+        owners = self.of(flight, order).values()
+        pledged = bool(owners) and all(owner.expires_at is None for owner in owners)
+        return pledged or ((flight, order) in self.closed and bool(self.order(order).voting))
+
+    def _acknowledged(self, answer: Acknowledged, order: Order, closed: bool) -> None:
+        owners = self.of(answer.flight, order).values()
+        match answer.done:
+            case "commit":
+                sold = bool(owners) and all(owner.sold for owner in owners)
+                must(sold or (answer.flight, order) in self.gave_back, f"said before it was on disk: {answer}")
+            case "return":
+                must((answer.flight, order) in self.gave_back, f"said before it was on disk: {answer}")
+            case _:
+                must(not owners, f"said before it was on disk: {answer}")
+                another = any(f == answer.flight and o[1] == order[1] for f, o in self.closed) or any(
+                    owner.order[1] == order[1] for owner in self.seats[answer.flight].values()
+                )
+                must(closed or another, f"no door was closed, but: {answer}")
+
+    def _told_outcome(self, answer: Outcome, order: Order) -> None:
+        known = self.order(order)
+        by_coordinator = answer.by == order[0]
+        match answer.word:
+            case Word.COMMITTED:
+                must(known.commit, f"said before it was on disk: {answer}")
+            case Word.ABORTED if by_coordinator:
+                must(known.abort, f"said before it was on disk: {answer}")
+            case Word.ABORTED:
+                must(not known.commit, f"{answer}, but {order} is committed")
+                must((answer.flight, order) in self.closed, f"said before it was on disk: {answer}")
+            case Word.PLEDGED | Word.UNDECIDED:
+                pass
+
+    def told(self, carrier: CarrierCode, command: TravellerCommand, answer: Answer) -> None:
+        """A node answers a traveller: what must be on its disk before, and what they must not have heard before."""
+        known = self.order((carrier, command.booking))
+        if isinstance(answer, Refusal):
+            must(answer.error != "no-such-booking" or known.opened is None, "a booking was denied that is on disk")
+            self.counts[f"told: {answer.error}"] += 1
+            return
+        must(isinstance(answer, BookingView), f"{command} was answered {answer}")
+        assert isinstance(answer, BookingView)
+        status = answer.status
+        self.counts[f"told: {status}"] += 1
+        if status is Status.CONFIRMED:
+            must(known.commit, f"said before it was on disk: {answer}")
+            must(not known.told & NO, f"{carrier} told {command.booking} no and then yes")
+            assert known.commit is not None
+            must(tuple(part.seats for part in answer.segments) == known.commit.seats, "a traveller was told other seats")
+        elif status in NO:
+            must(known.abort or known.cancelled, f"said before it was on disk: {answer}")
+            must(known.cancelled or Status.CONFIRMED not in known.told, f"{carrier} told {command.booking} yes and then no")
+        if status is Status.CANCELLED:
+            must(known.asked_to_cancel, f"{command.booking} was cancelled and nobody asked for it")
+        known.told.add(status)
+
+    def ordered(self, carrier: CarrierCode, command: TravellerCommand) -> None:
+        """A traveller sends an order, whether it arrives or not."""
+        if isinstance(command, CancelBooking):
+            self.order((carrier, command.booking)).asked_to_cancel = True
+
+    # ---- after the calm ---------------------------------------------------------------------------------------------------
+
+    def at_rest(self) -> None:
+        """All is quiet: every booking is decided and settled, everywhere or nowhere; no seat is held."""
+        for order, known in self.orders.items():
+            if known.opened is None and known.abort is None:
+                continue
+            must(known.commit or known.abort, f"{order} was never decided")
+            must(known.settled, f"{order} was never settled")
+            self._check_settled(known, order)
+        for flight, seats in self.seats.items():
+            held = {seat: owner for seat, owner in seats.items() if not owner.sold}
+            must(not held, f"{flight} has seats that are held for nothing: {held}")
+            must(len(seats) <= len(self.plans[flight].seats), f"{flight} has sold more than it has")
+
+
+NO = frozenset({Status.REFUSED, Status.EXPIRED, Status.CANCELLED})
+
+
+def flights_of(known: Ordered) -> Sequence[FlightId]:
+    return [segment.flight for segment in known.opened.segments] if known.opened else []
+
+
+def presumed(counts: Mapping[str, int]) -> int:
+    return counts.get(f"aborted: {AbortReason.PRESUMED}", 0)
