@@ -199,13 +199,16 @@ class Parts:
         gc.freeze()  # What is in memory now stays: the collector need not look at it again.
         self._closed = None
 
+    def _why_closed(self) -> str | None:
+        return self._closed or ("there is no room on the disk" if self._node.full else None)
+
     def _public_app(self, timetable: Timetable, journal: Journal, vault: Vault) -> web.Application:
         app = web.Application()
         app[NODE], app[JOURNAL] = self._node, journal
         app[routes.NETWORK], app[routes.VAULT], app[routes.TIMETABLE] = self._network, vault, timetable
         app[routes.TOKENS] = routes.Tokens(self._config.operator_token, self._config.auditor_token)
         app[routes.NOW] = now
-        app[routes.CLOSED] = lambda: self._closed
+        app[routes.CLOSED] = self._why_closed
         routes.add_public_routes(app)
         return app
 

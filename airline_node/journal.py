@@ -58,6 +58,9 @@ NODE_LOCK: Final = int.from_bytes(b"PASSCOM", "big")
 """The advisory lock of the one node that may write to a PostgreSQL database."""
 
 TAGS: Mapping[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)}
+SQLITE_FULL: Final = 13
+DISK_FULL: Final = "53100"
+"""PostgreSQL's word for it."""
 FLIGHT_TAGS: Sequence[str] = [TAGS[kind] for kind in get_args(AnyFlightEvent)]
 DECODER: Final = msgspec.json.Decoder[AnyEvent](AnyEvent)
 
@@ -68,6 +71,13 @@ class JournalTrouble(Exception):
     def __init__(self, detail: str, *, known: bool) -> None:
         super().__init__(detail)
         self.known = known
+
+
+class JournalFull(JournalTrouble):
+    """There is no room. Nothing of what was asked is stored, and the very same may be asked again."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, known=True)
 
 
 class JournalDamaged(Exception):
@@ -106,8 +116,9 @@ class Journal:
     async def append(self, records: Sequence[Recorded]) -> int:
         """Store 1 to `APPEND_EVENTS_MAX` events of any streams in one transaction; answers the last one's position.
 
-        All or nothing. Raises `JournalTrouble`: the outcome is certain if it is `known`, and from then on nothing
-        more is taken, because memory is ahead of the disk. A cancelled append may still be stored.
+        All or nothing. Raises `JournalFull`, after which it may be tried again, or `JournalTrouble`: the outcome is
+        certain if it is `known`, and from then on nothing more is taken, because memory is ahead of the disk. A
+        cancelled append may still be stored.
         """
         assert 0 < len(records) <= APPEND_EVENTS_MAX, len(records)
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._insert, records)
@@ -158,6 +169,8 @@ class Journal:
         try:
             with _reported("the journal cannot be written"):
                 return self._insert_once(rows)
+        except JournalFull:
+            raise
         except BaseException:
             self._failed = True
             raise
@@ -240,7 +253,15 @@ def _reported(what: str, *, known: bool = False) -> Iterator[None]:
     try:
         yield
     except (EventSourcingError, sqlite3.Error, OSError) as trouble:
+        if _is_full(trouble):
+            raise JournalFull(f"{what}: {trouble}") from trouble
         raise JournalTrouble(f"{what}: {trouble}", known=known) from trouble
+
+
+def _is_full(trouble: BaseException) -> bool:
+    """SQLite has rolled back before it says so, and PostgreSQL fails the transaction: neither leaves it in the open."""
+    cause = trouble.__cause__ or trouble
+    return getattr(cause, "sqlite_errorcode", None) == SQLITE_FULL or getattr(cause, "sqlstate", None) == DISK_FULL
 
 
 # ---- the two databases --------------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ away changes nothing: its order is in the inbox, and the inbox is consumed by on
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
 from msgspec import Struct
 
+from airline_node.writer import Keep, Log, Writer
 from ledger.events import FlightScheduled, Recorded, StreamName
 from ledger.ledger import Answer, Change, Command, Ledger, Machine
 from ledger.messages import (
@@ -62,13 +63,6 @@ class Stopped(Exception):
     """The node has stopped, or does not get on with its disk. What became of the command is not known."""
 
 
-class Log(Protocol):
-    """What a node needs of its journal."""
-
-    async def append(self, records: Sequence[Recorded]) -> int: ...
-    async def read(self, streams: Sequence[StreamName]) -> dict[StreamName, list[Recorded]]: ...
-
-
 class Wire(Protocol):
     """What a node needs of the way to its peers."""
 
@@ -77,8 +71,6 @@ class Wire(Protocol):
 
 Written: TypeAlias = Callable[[Sequence[Recorded]], None]
 """Told of every batch's events once they are on disk; what it raises stops the node."""
-Keep: TypeAlias = Callable[[int, bytes], None]
-"""Keeps a picture of the state at a position of the log; called in a thread. What it raises is logged."""
 
 
 class _Entry(Struct, eq=False):
@@ -118,21 +110,18 @@ class Node:
         self._clock = clock
         self._wire = wire
         self._on_written = written
-        self._keep = keep
+        self._writer = Writer(journal, position, keep)
         self._inbox: deque[_Entry] = deque()
         self._commands = 0
         self._wake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._keeping: asyncio.Task[None] | None = None
         self._late: dict[BookingId, list[tuple[TravellerCommand, Asker]]] = {}
         self._batch: Sequence[_Entry] = ()
-        self._unsaid: Sequence[tuple[Asker, Sequence[Answer]]] = ()
+        self._held_back: deque[_Said] = deque()
         self._closing = False
         self._fault: BaseException | None = None
-        self._batches = self._events = 0
-        self._position, self._since_picture = position, replayed
-        self._write_seconds = 0.0
+        self._since_picture = replayed
 
     # ---- what others ask --------------------------------------------------------------------------------------------
 
@@ -146,10 +135,17 @@ class Node:
             async with asyncio.timeout(wait_ms / 1000):
                 [answer] = await asker
         except TimeoutError:
-            [answer] = await self._soon(self._put([ReadBooking(command.booking)], INBOX_PEERS_MAX))
+            [answer] = await self._so_far(command.booking)
         finally:
             self._no_longer_late(command.booking, asker)
         return cast(TravellerAnswer, answer)
+
+    async def _so_far(self, booking: BookingId) -> Sequence[Answer]:
+        """A booking whose order is under way already: that it cannot be looked at now does not undo it."""
+        try:
+            return await self._soon(self._put([ReadBooking(booking)], INBOX_PEERS_MAX))
+        except Busy as trouble:
+            raise Stopped(str(trouble)) from trouble
 
     async def hear(self, messages: Sequence[PeerMessage]) -> list[PeerAnswer]:
         """What a peer asks; its answers in order, each durable. Raises `Busy` or `Stopped`."""
@@ -164,6 +160,11 @@ class Node:
         """An operator breaks a pledge, at their own risk and on record."""
         [answer] = await self._soon(self._put([command], INBOX_PEERS_MAX))
         return cast(PeerAnswer | Refusal, answer)
+
+    @property
+    def full(self) -> bool:
+        """The log has no room at the moment: it is better to take no orders."""
+        return self._writer.full
 
     @property
     def late(self) -> int:
@@ -183,9 +184,9 @@ class Node:
         """Counters and gauges, with their units in their names."""
         return {
             "inbox_commands": self._commands,
-            "batches_total": self._batches,
-            "events_total": self._events,
-            "write_seconds_total": self._write_seconds,
+            "batches_total": self._writer.batches,
+            "events_total": self._writer.events,
+            "write_seconds_total": self._writer.seconds,
             "orders_waiting_for_peers": self.late,
             "bookings_in_memory": len(self._ledger.bookings),
             "flights_in_memory": len(self._ledger.flights),
@@ -201,12 +202,15 @@ class Node:
                 self._batch = batch
                 await self._read_back(batch)
                 said = self._think(batch)
+                self._batch = ()
+                self._held_back.append(said)
                 await self._written()
-                self._batch, self._unsaid = (), said.answers
                 self._writing = asyncio.create_task(self._write(said))
             await self._written()
             if self._since_picture:
-                await self._keep_picture(picture(self._ledger))
+                self._writer.keep_soon(picture(self._ledger))
+            await self._writer.finish()
+            self._leave_undecided("the node has closed")
         except BaseException as fault:
             self._fail(fault)
             raise
@@ -345,34 +349,22 @@ class Node:
         if self._writing:
             await self._writing
             self._writing = None
+        if self._fault:
+            raise self._fault
 
     async def _write(self, said: _Said) -> None:
         try:
             if said.change.records:
-                begun = asyncio.get_running_loop().time()
-                self._position = await self._journal.append(said.change.records)
-                self._write_seconds += asyncio.get_running_loop().time() - begun
+                await self._writer.append(said.change.records, give_up=lambda: self._closing)
                 self._on_written(said.change.records)
                 if said.picture is not None:
-                    self._keeping = asyncio.create_task(self._keep_picture(said.picture))
-            self._batches += 1
-            self._events += len(said.change.records)
+                    self._writer.keep_soon(said.picture)
             self._speak(said)
         except BaseException as fault:
-            self._fail(fault)
-            raise
-
-    async def _keep_picture(self, state: bytes) -> None:
-        """A snapshot that cannot be kept costs the next start time, and nothing else."""
-        position, before = self._position, self._keeping
-        try:
-            if before:
-                await before
-            await asyncio.to_thread(self._keep, position, state)
-        except OSError as trouble:
-            log.warning("no snapshot was kept at %d: %s", position, trouble)
+            self._fail(fault)  # `run` raises it
 
     def _speak(self, said: _Said) -> None:
+        assert self._held_back.popleft() is said, "what was thought first is said first"
         self._ledger.forget(said.change.settled)
         for machine, messages in said.owed:
             self._wire.owe(machine, messages)
@@ -387,10 +379,18 @@ class Node:
         self._fault = fault
         if not isinstance(fault, asyncio.CancelledError):
             log.critical("the node stops: %s", fault, exc_info=fault)
-        askers = [entry.asker for entry in (*self._batch, *self._inbox)]
-        askers += [asker for late in self._late.values() for _, asker in late]
-        askers += [asker for asker, _ in self._unsaid]
-        for asker in askers:
-            if asker is not None and not asker.done():
-                asker.set_exception(Stopped(f"the node has stopped: {fault}"))
+        held_back = [asker for said in self._held_back for asker, _ in said.answers]
+        asked = [entry.asker for entry in (*self._batch, *self._inbox) if entry.asker]
+        _give_up([*held_back, *asked], f"the node has stopped: {fault}")
+        self._leave_undecided(f"the node has stopped: {fault}")
         self._wake.set()
+
+    def _leave_undecided(self, why: str) -> None:
+        """Orders that still wait for other carriers hear that their outcome is not known."""
+        _give_up([asker for late in self._late.values() for _, asker in late], why)
+
+
+def _give_up(askers: Iterable[Asker], why: str) -> None:
+    for asker in askers:
+        if not asker.done():
+            asker.set_exception(Stopped(why))
