@@ -165,7 +165,7 @@ class AbortReason(StrEnum):
 
 
 class BookingAborted(BookingEvent, frozen=True, kw_only=True, tag="booking-aborted"):
-    """The decision: not sold; the presumed one too. `detail` is a sentence for people; `flight` is the one that refused."""
+    """The decision: not sold; the presumed one too. `detail` is for people; `flight` is the one that refused."""
 
     reason: AbortReason
     detail: str

@@ -208,10 +208,12 @@ class Ledger:
         return coordinator.reply(self.bookings[command.booking], command)
 
     def retire(self, now: Millis) -> None:
-        """Flights long landed leave memory."""
-        landed = [f.id for f in self.flights.values() if f.scheduled.arrival + RETIRE_MS < now and not _waits(f)]
+        """Flights long landed leave memory, unless something of theirs is under way or not on disk yet."""
+        used = {flight for booking in self.bookings.values() for flight in booking.flights}.union(self._moved)
+        landed = [f for f in self.flights.values() if f.scheduled.arrival + RETIRE_MS < now and not _waits(f)]
         for flight in landed:
-            del self.flights[flight]
+            if flight.id not in used:
+                del self.flights[flight.id]
 
     # ---- one machine each -----------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from ledger.coordinator.pending import pending
-from ledger.coordinator.state import Booking, Phase
+from ledger.coordinator.state import SETTLED, Booking, Phase
 from ledger.participant.state import Claim, Flight, HoldState
 from ledger.terms import BookingId, CarrierCode, FlightId, Locator, Millis, SeatNo, carrier_of, locator_of
 
@@ -51,7 +51,8 @@ class Transactions(Struct, frozen=True):
 
 def transactions(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Transactions:
     """Everything that waits at this node, oldest first."""
-    waiting = [w for flight in flights for w in _claims(flight)] + [_booking(booking) for booking in bookings]
+    waiting = [w for flight in flights for w in _claims(flight)]
+    waiting += [_booking(booking) for booking in bookings if booking.phase not in SETTLED]
     return Transactions(tuple(sorted(waiting, key=lambda w: (w.since, w.booking, w.flight or ""))))
 
 

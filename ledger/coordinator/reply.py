@@ -109,10 +109,12 @@ def _status(booking: Booking) -> Status:
 
 
 def _seats(booking: Booking, number: int) -> tuple[SeatNo, ...]:
-    """Those decided, else those pledged or held, else those asked for."""
+    """Those decided; while nothing is, those pledged or held; else those asked for."""
     segment = booking.segments[number]
     if booking.seats:
         return booking.seats[number]
+    if booking.phase in (Phase.ABORTED, Phase.ABORTED_SETTLED):
+        return segment.seats
     return booking.votes.get(segment.flight) or booking.granted.get(segment.flight) or segment.seats
 
 

@@ -43,7 +43,10 @@ def evolve(flight: Flight, event: AnyFlightEvent | Heard) -> None:
             flight.doubts.setdefault(event.booking, Doubt()).coordinator_silent = True
             return
         case WordHeard():
-            flight.doubts.setdefault(event.booking, Doubt()).words[event.by] = event.word
+            doubt = flight.doubts.setdefault(event.booking, Doubt())
+            doubt.words[event.by] = event.word
+            if event.by == flight.coordinator_of(event.booking):
+                doubt.coordinator_silent = False
             return
         case FlightScheduled():
             assert flight.plan is None, f"{flight.id} was scheduled twice"

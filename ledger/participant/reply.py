@@ -63,8 +63,9 @@ def _answer_wanted(flight: Flight, asked: Hold | Prepare) -> PeerAnswer:
 def _answer_order(
     flight: Flight, asked: Commit | Abort | Release | Return, done: str, *fulfilled: HoldState
 ) -> PeerAnswer:
-    state = flight.state_of(asked.booking)
-    if state in fulfilled and not foreign(flight, asked):
+    foreigner = foreign(flight, asked)
+    nothing_held = foreigner and isinstance(asked, Abort | Release)  # another coordinator's is, under the same id
+    if nothing_held or (flight.state_of(asked.booking) in fulfilled and not foreigner):
         return Acknowledged(booking=asked.booking, flight=flight.id, done=done)
     return _conflict(flight, asked, done)
 

@@ -74,6 +74,7 @@ RUI: BookingId = "rui-00000000000000000000"
 AN_FLIGHT: FlightId = "AN1117/2026-12-14"
 JG_FLIGHT: FlightId = "JG2055/2026-12-14"
 IP_FLIGHT: FlightId = "IP4001/2026-12-14"
+STORY = (AN_FLIGHT, JG_FLIGHT, IP_FLIGHT)
 CABIN = ("1A", "1B", "1C", "1D", "1E", "1F", "2A", "2B", "2C", "2D", "2E", "2F")
 DECIDE_BY = NOW + DECIDE_MS
 EXPIRES_AT = NOW + HOLD_MS
@@ -116,7 +117,7 @@ def timed(seat: SeatNo = "1A", booking: BookingId = ANA, at: Millis = NOW, by: C
         seat=seat,
         booking=booking,
         coordinator=by,
-        participants=(AN_FLIGHT, JG_FLIGHT, IP_FLIGHT),
+        participants=STORY,
         expires_at=at + HOLD_MS,
     )
 
@@ -128,7 +129,7 @@ def pledged(seat: SeatNo = "1A", booking: BookingId = ANA, by: CarrierCode = "AN
         seat=seat,
         booking=booking,
         coordinator=by,
-        participants=(AN_FLIGHT, JG_FLIGHT, IP_FLIGHT),
+        participants=STORY,
         expires_at=None,
         decide_by=DECIDE_BY,
         ticket=TICKETS[ticket],
@@ -182,7 +183,7 @@ def hold(
         booking=booking,
         flight=flight,
         coordinator=by,
-        participants=(AN_FLIGHT, JG_FLIGHT, IP_FLIGHT),
+        participants=STORY if flight in STORY else (flight, JG_FLIGHT),
         seats=seats,
         count=len(seats) or count,
         fare=fare,
@@ -203,7 +204,7 @@ def prepare(
         booking=booking,
         flight=flight,
         coordinator=by,
-        participants=(AN_FLIGHT, JG_FLIGHT, IP_FLIGHT),
+        participants=STORY if flight in STORY else (flight, JG_FLIGHT),
         seats=seats,
         count=len(seats) or count,
         fare=fare,

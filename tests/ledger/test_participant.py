@@ -401,9 +401,10 @@ def test_rule_9_when_nobody_knows_the_pledge_waits_and_goes_on_asking() -> None:
     ask(jangada, Unanswered(ANA, JG_FLIGHT))
     owed = participant.pending(jangada)
     ask(jangada, heard(Word.PLEDGED, by="IP"))
+    assert participant.pending(jangada) == owed
     ask(jangada, heard(Word.UNDECIDED, by="AN"))
     assert jangada.state_of(ANA) is HoldState.PLEDGED
-    assert participant.pending(jangada) == owed
+    assert {question.to for question in participant.pending(jangada)} == {"AN"}, "it can be reached again"
 
 
 def test_rule_9_a_participant_that_has_not_voted_gives_its_hold_up_and_so_knows_the_outcome() -> None:
