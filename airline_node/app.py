@@ -24,7 +24,7 @@ from airline_node.config import Config
 from airline_node.door import JOURNAL, NODE
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
 from airline_node.network import Network
-from airline_node.node import Node
+from airline_node.node import Busy, Node, Stopped
 from airline_node.peers import Peers
 from airline_node.rebuild import Rebuilt, rebuild
 from airline_node.sales import Sales
@@ -49,7 +49,10 @@ SERVER: ServerOptions = {"access_log": None, "shutdown_timeout": 1.0}
 BACKLOG = 4_096
 """Connections that may wait to be accepted: 1,500 buyers come at once."""
 
-TROUBLE = (JournalTrouble, JournalDamaged, LogBroken, VaultTrouble, CertificateTrouble, BadTimetable, OSError)
+TROUBLE = (
+    *(JournalTrouble, JournalDamaged, LogBroken, VaultTrouble, CertificateTrouble, BadTimetable),
+    *(Busy, Stopped, OSError),
+)
 """What can keep a node from starting, each with a sentence for whoever runs it."""
 
 log = logging.getLogger(__name__)
@@ -156,11 +159,14 @@ class Parts:
 
     async def live(self) -> None:
         """Until the node is closed. Raises what none of its parts may raise."""
-        async with asyncio.TaskGroup() as parts:
-            beside = [parts.create_task(self._network.run()), parts.create_task(self._sales.run())]
-            await parts.create_task(self._node.run())
-            for task in beside:
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as parts:
+                beside = [parts.create_task(self._network.run()), parts.create_task(self._sales.run())]
+                await parts.create_task(self._node.run())
+                for task in beside:
+                    task.cancel()
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None
 
     async def open(self, life: "asyncio.Task[None]") -> None:
         """Flights on sale, then the doors; or what kept the node from getting there."""

@@ -224,7 +224,7 @@ class Node:
             await asyncio.wait(askers, timeout=wait_ms / 1000)
 
     def close(self) -> None:
-        """Finish what is in the inbox, then end `run`. What comes later finds the node `Stopped`."""
+        """Finish what is in the inbox, then end `run`. What comes later is refused as `Busy`."""
         self._closing = True
         self._wake.set()
 

@@ -1,15 +1,18 @@
 """What is on sale: the next thirty days, whatever today is, and a day more every midnight."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import date
 
-from airline_node.node import Node
+from airline_node.node import Busy, Node, Stopped
 from airline_node.timetable import Timetable
 from ledger.terms import CarrierCode, Millis
 
 FLIGHTS_PER_WRITE = 500
 LOOK_MS = 60_000
+
+log = logging.getLogger(__name__)
 
 
 class Sales:
@@ -37,4 +40,7 @@ class Sales:
         """Until cancelled: look every minute whether a new day has begun."""
         while True:
             await asyncio.sleep(LOOK_MS / 1000)
-            await self.open()
+            try:
+                await self.open()
+            except (Busy, Stopped) as trouble:
+                log.warning("today's flights are not on sale yet: %s", trouble)

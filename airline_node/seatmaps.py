@@ -38,9 +38,10 @@ class SeatMaps:
             elif isinstance(event, FlightEvent) and (letter := _letter(event)) and event.flight in self._letters:
                 changed.setdefault(event.flight, None)
                 self._letters[event.flight][self._place(event.flight, letter[0])] = letter[1]
+        shown = [(plan, flight, "".join(self._letters[flight])) for flight, plan in changed.items()]
         if any(changed.values()):
             self._drop_past(max(record.event.at for record in records))
-        return [(plan, flight, "".join(self._letters[flight])) for flight, plan in changed.items()]
+        return shown
 
     def _drop_past(self, now: Millis) -> None:
         """It grows with what is put on sale, so that is when to forget what has left."""

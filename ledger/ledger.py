@@ -37,11 +37,12 @@ from ledger.messages import (
     Abort,
     Acknowledged,
     CancelBooking,
+    ClaimAnswer,
+    ClaimMessage,
     Commit,
     ConfirmBooking,
     Conflict,
     ForceRelease,
-    Held,
     Hold,
     Inquire,
     OpenBooking,
@@ -49,7 +50,6 @@ from ledger.messages import (
     Outcome,
     PeerAnswer,
     PeerMessage,
-    Pledged,
     Prepare,
     ReadBooking,
     ReadTransactions,
@@ -108,6 +108,7 @@ class Ledger:
         self._records: list[Recorded] = []
         self._moved: dict[Machine, None] = {}
         self._due: list[Due] = []
+        self._new_day: Millis | None = None
 
     # ---- live -----------------------------------------------------------------------------------------------------
 
@@ -118,12 +119,10 @@ class Ledger:
                 return None if command.booking in self.bookings else booking_stream(command.booking)
             case Inquire() if command.coordinator == self.carrier:
                 return None if command.booking in self.bookings else booking_stream(command.booking)
-            case Held() | Pledged() | Refused() | Acknowledged() | Conflict() | Outcome():
-                return None
-            case ReadTransactions() | OpenSales() | Tick() | Unanswered():
-                return None
-            case _:
+            case ClaimMessage() | ForceRelease():
                 return None if command.flight in self.flights else flight_stream(command.flight)
+            case _:
+                return None
 
     def handle(self, command: Command, now: Millis) -> Answer:
         """Decide, evolve, reply. The answer is to be kept back until what `take` gives is on disk."""
@@ -132,24 +131,23 @@ class Ledger:
                 return self._ask_booking(command.booking, command, now)
             case Inquire() if command.coordinator == self.carrier:
                 return self._ask_booking(command.booking, command, now)
-            case Held() | Pledged() | Refused() | Acknowledged() | Conflict():
-                if command.booking in self.bookings:
-                    self._ask_booking(command.booking, command, now)
-                return None
+            case ClaimMessage() | ForceRelease() | Unanswered():
+                return self._ask_flight(command.flight, command, now)
             case Outcome():
                 return self._ask_flight(command.asker, command, now)
-            case Tick(flight=None):
-                return self._ask_booking(command.booking, command, now) if command.booking in self.bookings else None
+            case ClaimAnswer() | Tick(flight=None):
+                if booking := self.bookings.get(command.booking):
+                    self._move_booking(booking, command, now)
+                return None
             case Tick():
-                return self._ask_flight(command.flight, command, now) if command.flight in self.flights else None
+                assert command.flight is not None
+                return self._ask_flight(command.flight, command, now)
             case OpenSales():
                 self._open_sales(command)
-                self.retire(now)
+                self._new_day = now
                 return None
             case ReadTransactions():
                 return transactions(self.flights.values(), self.bookings.values())
-            case _:
-                return self._ask_flight(command.flight, command, now)
 
     def tick(self, now: Millis) -> None:
         """Every deadline that has passed has its say."""
@@ -183,8 +181,10 @@ class Ledger:
         """What has changed since the last `take`."""
         moved = [self.bookings[machine] for machine in self._moved if machine in self.bookings]
         settled = [(booking.id, booking.version) for booking in moved if booking.phase in SETTLED]
+        if self._new_day is not None:  # not before: what is missing was looked up when the batch began
+            self.retire(self._new_day)
         change = Change(self._records, list(self._moved), settled)
-        self._records, self._moved = [], {}
+        self._records, self._moved, self._new_day = [], {}, None
         return change
 
     def pending(self, machine: Machine) -> Sequence[PeerMessage]:
@@ -219,12 +219,14 @@ class Ledger:
 
     def _ask_booking(self, booking_id: BookingId, command: BookingCommand, now: Millis) -> Answer:
         booking = self.bookings.get(booking_id) or Booking(booking_id, self.carrier, self.stock)
-        moved = coordinator.decide(booking, command, now)
-        if moved:
-            self.bookings[booking_id] = booking
+        self._move_booking(booking, command, now)
+        return coordinator.reply(booking, command)
+
+    def _move_booking(self, booking: Booking, command: BookingCommand, now: Millis) -> None:
+        if moved := coordinator.decide(booking, command, now):
+            self.bookings[booking.id] = booking
             self._evolve_booking(booking, moved)
             self._settle_at_home(booking, now)
-        return coordinator.reply(booking, command)
 
     def _ask_flight(self, flight_id: FlightId, command: FlightCommand, now: Millis) -> Answer:
         flight = self.flights.get(flight_id)
@@ -237,13 +239,15 @@ class Ledger:
 
     def _settle_at_home(self, booking: Booking, now: Millis) -> None:
         """What a booking asks of this very carrier is answered here, phase after phase, until it stands still."""
+        home = [number for number, flight in enumerate(booking.flights) if carrier_of(flight) == self.carrier]
         phase = None
-        while phase is not booking.phase:
+        while home and phase is not booking.phase:
             phase = booking.phase
-            for message in coordinator.pending(booking):
-                if addressee(message) == self.carrier and phase is booking.phase:
+            for number in home:
+                if phase is booking.phase and (message := coordinator.owed(booking, number)):
                     answer = self._ask_flight(message.flight, message, now)
-                    assert isinstance(answer, Held | Pledged | Refused | Acknowledged | Conflict)
+                    assert isinstance(answer, ClaimAnswer)
+                    assert not isinstance(answer, Outcome)
                     self._evolve_booking(booking, coordinator.decide(booking, answer, now))
 
     def _open_sales(self, command: OpenSales) -> None:
@@ -279,8 +283,6 @@ class Ledger:
     def apply(self, recorded: Recorded) -> None:
         """Fold the next event of the log. Raises LogBroken for what no node can have written."""
         event, stream = recorded.event, stream_of(recorded.event)
-        if stream in self.torn:
-            return
         machine = self._machine(event, new=recorded.version == 1)
         if machine is None:
             self.torn.add(stream)

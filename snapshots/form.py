@@ -55,6 +55,8 @@ def restore(ledger: Ledger, state: bytes) -> None:
     if seen.carrier != ledger.carrier:
         raise ValueError(f"this is a snapshot of {seen.carrier}, not of {ledger.carrier}")
     ledger.stock.next_serial = seen.stock.next_serial
+    if any(not 0 <= cabin < len(seen.seats) for cabin in seen.cabins):
+        raise ValueError("a flight has a cabin that is not there")
     for flight, cabin in zip(seen.flights, seen.cabins, strict=True):
         flight.plan = replace(flight.scheduled, seats=seen.seats[cabin])
         flight.taken = {seat: booking for booking, claim in flight.claims.items() for seat in claim.holds}

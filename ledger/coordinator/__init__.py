@@ -16,8 +16,8 @@ The rules (docs/protocol.md counts them):
 
 from ledger.coordinator.decide import decide
 from ledger.coordinator.evolve import evolve
-from ledger.coordinator.pending import pending
+from ledger.coordinator.pending import owed, pending
 from ledger.coordinator.reply import reply
 from ledger.coordinator.state import Heard
 
-__all__ = ["Heard", "decide", "evolve", "pending", "reply"]
+__all__ = ["Heard", "decide", "evolve", "owed", "pending", "reply"]

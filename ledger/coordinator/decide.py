@@ -27,6 +27,7 @@ from ledger.events import (
 from ledger.messages import (
     Acknowledged,
     CancelBooking,
+    ClaimAnswer,
     ConfirmBooking,
     Conflict,
     Held,
@@ -43,6 +44,8 @@ Decided = Sequence[AnyBookingEvent | Heard]
 
 def decide(booking: Booking, command: Command, now: Millis) -> Decided:
     """What should happen; nothing for what is already so, and nothing for an answer that comes too late to matter."""
+    if isinstance(command, ClaimAnswer):
+        return _hear(booking, command, now) if command.flight in booking.flights else []
     match command, booking.phase:
         case OpenBooking(objection=None), Phase.UNKNOWN:
             return _open(booking, command, now)
@@ -111,7 +114,7 @@ def _abort(
     return BookingAborted(at=now, booking=booking.id, reason=reason, detail=detail, flight=flight)
 
 
-def _hear(booking: Booking, answer: Held | Pledged | Refused | Acknowledged | Conflict, now: Millis) -> Decided:
+def _hear(booking: Booking, answer: ClaimAnswer, now: Millis) -> Decided:
     """A carrier's answer; one that its phase does not wait for comes twice or late, and changes nothing."""
     match answer, booking.phase:
         case Held(), Phase.OPEN:

@@ -48,6 +48,7 @@ def _remember(booking: Booking, event: AnyBookingEvent, before: Phase) -> None:
         case BookingOpened():
             booking.since = event.at
             booking.segments, booking.passengers = event.segments, event.passengers
+            booking.flights = tuple(segment.flight for segment in event.segments)
             booking.price, booking.body_hash, booking.hold_until = event.price, event.body_hash, event.hold_until
         case VotingStarted():
             booking.voted_on = True

@@ -7,20 +7,27 @@ from ledger.terms import HOLD_MS, FlightId, Segment
 
 def pending(booking: Booking) -> list[PeerMessage]:
     """Every message that a carrier has not answered yet. Sent again until it has: that is all there is to recovery."""
+    return [message for number in range(len(booking.flights)) if (message := owed(booking, number))]
+
+
+def owed(booking: Booking, number: int) -> PeerMessage | None:
+    """What the carrier of this segment has to be asked or told now."""
+    flight = booking.flights[number]
     match booking.phase:
         case Phase.OPEN:
-            return [_hold(booking, s) for s in booking.segments if s.flight not in booking.granted]
+            return None if flight in booking.granted else _hold(booking, booking.segments[number])
         case Phase.VOTING:
-            return [_prepare(booking, n, s) for n, s in enumerate(booking.segments) if s.flight not in booking.votes]
+            return None if flight in booking.votes else _prepare(booking, number, booking.segments[number])
         case Phase.COMMITTED:
-            return [_tell(Commit, booking, flight) for flight in booking.flights if flight not in booking.recorded]
+            return None if flight in booking.recorded else _tell(Commit, booking, flight)
         case Phase.ABORTED:
-            kind = Abort if booking.voted_on else Release
-            return [_tell(kind, booking, flight) for flight in booking.flights if flight not in booking.recorded]
+            return (
+                None if flight in booking.recorded else _tell(Abort if booking.voted_on else Release, booking, flight)
+            )
         case Phase.CANCELLED:
-            return [_undo(booking, flight) for flight in booking.flights if flight not in booking.returned]
+            return None if flight in booking.returned else _undo(booking, flight)
         case Phase.UNKNOWN | Phase.COMMITTED_SETTLED | Phase.ABORTED_SETTLED | Phase.CANCELLED_SETTLED:
-            return []
+            return None
 
 
 def _hold(booking: Booking, segment: Segment) -> Hold:

@@ -75,8 +75,8 @@ class Stock(Struct):
 class Booking(Struct, omit_defaults=True):
     """Its last fields (`HEARD`) are what was heard and is not stored.
 
-    `seats` has a tuple a segment once it is committed. `recorded` are the flights whose carrier has acknowledged
-    the decision, `returned` those that have acknowledged the cancellation.
+    `flights` are the participants, in the traveller's order. `seats` has a tuple a segment once it is committed.
+    `recorded` are the flights whose carrier has acknowledged the decision, `returned` the cancellation.
     """
 
     id: BookingId
@@ -86,6 +86,7 @@ class Booking(Struct, omit_defaults=True):
     version: int = 0
     since: Millis = 0
     segments: tuple[Segment, ...] = ()
+    flights: tuple[FlightId, ...] = ()
     passengers: int = 0
     price: Centavos = 0
     body_hash: str = ""
@@ -103,11 +104,6 @@ class Booking(Struct, omit_defaults=True):
     recorded: set[FlightId] = field(default_factory=set)
     returned: set[FlightId] = field(default_factory=set)
     conflicts: dict[FlightId, str] = field(default_factory=dict)
-
-    @property
-    def flights(self) -> tuple[FlightId, ...]:
-        """The participants, in the traveller's order."""
-        return tuple(segment.flight for segment in self.segments)
 
 
 HEARD = ("granted", "votes", "recorded", "returned", "conflicts")

@@ -19,6 +19,7 @@ from ledger.events import (
 )
 from ledger.messages import (
     Abort,
+    ClaimMessage,
     Commit,
     ForceRelease,
     Hold,
@@ -108,9 +109,9 @@ class Claim(Struct, omit_defaults=True):
 
     @property
     def state(self) -> HoldState:
-        states = set(self.holds.values())
-        assert len(states) == 1, f"a claim's holds move together, these did not: {self.holds}"
-        return states.pop()
+        first, *others = self.holds.values()
+        assert all(state is first for state in others), f"a claim's holds move together, these did not: {self.holds}"
+        return first
 
     @property
     def seats(self) -> tuple[SeatNo, ...]:
@@ -195,7 +196,7 @@ Command: TypeAlias = CoordinatorMessage | Outcome | Tick | Restarted | Unanswere
 
 def foreign(flight: Flight, command: Command) -> bool:
     """Whether a coordinator speaks of a booking that another one coordinates."""
-    if not isinstance(command, CoordinatorMessage):
+    if not isinstance(command, ClaimMessage):
         return False
     known = flight.coordinator_of(command.booking)
     return known is not None and known != command.coordinator

@@ -9,7 +9,6 @@ from msgspec import json
 from msgspec.structs import replace
 
 from ledger import participant
-from ledger.coordinator.state import HEARD, SETTLED
 from ledger.events import AnyFlightEvent, BookingAborted, BookingCommitted, Event, Recorded, stream_of
 from ledger.ledger import Command, Ledger
 from ledger.messages import (
@@ -56,6 +55,7 @@ from tests.ledger.given import (
     scheduled,
     segment,
 )
+from tests.simulator.server import facts
 
 EVA: BookingId = "eva-00000000000000000000"
 AN_OTHER = "AN1118/2026-12-14"
@@ -247,18 +247,6 @@ class Node:
         return ledger
 
 
-def remembered(ledger: Ledger) -> dict[str, bytes]:
-    """What lasts: without what was merely heard, and without what may leave memory."""
-    flights = {flight.id: json.encode(replace(flight, doubts={})) for flight in ledger.flights.values()}
-    heard_nothing = {name: type(getattr(booking, name))() for booking in ledger.bookings.values() for name in HEARD}
-    bookings = {
-        booking.id: json.encode(replace(booking, **heard_nothing))
-        for booking in ledger.bookings.values()
-        if booking.phase not in SETTLED
-    }
-    return {**flights, **bookings, "stock": json.encode(ledger.stock)}
-
-
 @RUN
 @given(lives)
 def test_a_node_s_flights_have_one_owner_a_seat_whatever_it_is_asked(life: Sequence[tuple[Command, Millis]]) -> None:
@@ -282,9 +270,9 @@ def test_the_log_and_a_snapshot_with_its_tail_both_give_the_state_that_lived(
         node.say(command, now)
         if number == pictured:
             start, snapshot = len(node.log), picture(node.ledger)
-    live = remembered(node.ledger)
-    assert remembered(node.rebuilt()) == live
-    assert remembered(node.rebuilt(start, snapshot)) == live
+    live = facts(node.ledger)
+    assert facts(node.rebuilt()) == live
+    assert facts(node.rebuilt(start, snapshot)) == live
 
 
 @RUN

@@ -347,6 +347,17 @@ def test_a_flight_stays_in_memory_while_what_has_happened_to_it_is_not_on_disk()
     assert answer == Acknowledged(booking=ANA, flight=AN_FLIGHT, done="commit")
 
 
+def test_a_flight_that_was_there_when_a_batch_began_is_there_for_all_of_it() -> None:
+    """What is missing was read back before the batch: nothing may leave memory in the middle of it."""
+    node = Disk(AN_FLIGHT)
+    node.say(prepare("1A", by="JG", flight=AN_FLIGHT))
+    node.say(commit(by="JG", flight=AN_FLIGHT))
+    assert node.ledger.missing(commit(by="JG", flight=AN_FLIGHT)) is None
+    node.ledger.handle(OpenSales(()), LONG_AFTER)
+    answer = node.ledger.handle(commit(by="JG", flight=AN_FLIGHT), LONG_AFTER)
+    assert answer == Acknowledged(booking=ANA, flight=AN_FLIGHT, done="commit")
+
+
 def test_a_flight_that_leaves_memory_does_not_make_a_sale_at_home_a_contradiction_after_a_restart() -> None:
     """Jangada has been away for days. The snapshot has the booking, which waits for Jangada, and not the flight."""
     node = Disk(AN_FLIGHT)

@@ -1,6 +1,8 @@
 """Thirty days are on sale, whatever today is; a day more every midnight; nothing twice."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -83,12 +85,34 @@ async def test_midnight_is_noticed_without_being_told(house: Andorinha) -> None:
     open_sales = opening(house)
     await open_sales.open()
     before = len(on_sale(house))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sales, "LOOK_MS", 1)
-        watch = asyncio.create_task(open_sales.run())
+    async with watching(open_sales):
         await asyncio.sleep(0.01)
         assert len(on_sale(house)) == before
         house.now += DAY_MS
         await until(lambda: len(on_sale(house)) == before + 2)
+
+
+@at_work(READ_MS=60)
+async def test_a_disk_that_is_full_at_midnight_does_not_end_the_watch(house: Andorinha) -> None:
+    house.now = NOON
+    open_sales = opening(house)
+    await open_sales.open()
+    before = len(on_sale(house))
+    async with watching(open_sales) as watch:
+        house.disk.may_write.clear()
+        house.now += DAY_MS
+        await asyncio.sleep(0.1)
+        assert not watch.done()
+        house.disk.may_write.set()
+        await until(lambda: len(on_sale(house)) == before + 2)
+
+
+@asynccontextmanager
+async def watching(open_sales: Sales) -> AsyncIterator["asyncio.Task[None]"]:
+    """It looks every millisecond."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sales, "LOOK_MS", 1)
+        watch = asyncio.create_task(open_sales.run())
+        yield watch
         watch.cancel()
         await asyncio.wait([watch])

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -19,20 +19,26 @@ from ledger.coordinator.state import HEARD, SETTLED
 from ledger.events import Recorded, StreamName, stream_of
 from ledger.ledger import Command, Ledger
 from ledger.messages import (
+    Abort,
     Acknowledged,
     CancelBooking,
+    Commit,
     ConfirmBooking,
     Conflict,
     Held,
+    Hold,
     Inquire,
     OpenSales,
     Pledged,
+    Prepare,
     ReadBooking,
     Refused,
+    Release,
+    Return,
     Unanswered,
     Word,
 )
-from ledger.terms import HOLD_MS, Millis
+from ledger.terms import DECIDE_MS, HOLD_MS, Millis
 from snapshots.form import picture, restore
 from tests.ledger.given import (
     AN_FLIGHT,
@@ -58,16 +64,17 @@ AN_OTHER = "AN1118/2026-12-14"
 SALES = OpenSales((scheduled(AN_FLIGHT), scheduled(AN_OTHER)))
 OURS = (ANA, "bia-00000000000000000000")
 THEIRS = (RUI, "eva-00000000000000000000")
+PATH = (segment(AN_FLIGHT), segment(JG_FLIGHT, "1A", "1B"))
+BUY = open_booking(*PATH, booking=ANA, passengers=2, confirm=True)
 
-Step: TypeAlias = tuple[Command, Millis]
-"""What is said, and how long after the step before."""
+Step: TypeAlias = tuple[Command | None, Millis]
+"""What is said, and how long after the step before. None: Jangada does the first thing that it is asked for."""
 Picture: TypeAlias = tuple[int, bytes]
 
 
 def travellers(booking: str) -> list[Command]:
     """All that may be said of a booking that this node coordinates, of its own flight and one of Jangada's."""
-    segments = (segment(AN_FLIGHT), segment(JG_FLIGHT, "1A", "1B"))
-    opened = [open_booking(*segments, booking=booking, passengers=2, confirm=confirm) for confirm in (False, True)]
+    opened = [open_booking(*PATH, booking=booking, passengers=2, confirm=confirm) for confirm in (False, True)]
     of_jangada = {"booking": booking, "flight": JG_FLIGHT}
     return [
         *opened,
@@ -104,14 +111,21 @@ def peers(booking: str) -> list[Command]:
 
 COMMANDS = [command for booking in OURS for command in travellers(booking)]
 COMMANDS += [command for booking in THEIRS for command in peers(booking)]
-STEPS = st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from([0, 1, 9_000, HOLD_MS])), max_size=60)
+SAID = st.none() | st.sampled_from(COMMANDS)
+PASSED = st.sampled_from([0, 0, 0, 1, DECIDE_MS, HOLD_MS])
+CANCELLED: list[Step] = [(said, 0) for said in (BUY, None, None, CancelBooking(ANA), None)]
+DOUBTED: list[Step] = [
+    (said, 0) for said in (BUY, prepare(booking=RUI, by="JG", flight=AN_FLIGHT), Unanswered(RUI, AN_FLIGHT))
+]
+STEPS = st.lists(st.tuples(SAID, PASSED), min_size=20, max_size=60)
 
 
 def lived(steps: Sequence[Step]) -> tuple[Ledger, list[Recorded], list[Picture]]:
     """What a node does with them one by one: its ledger, its log, and a picture after each batch."""
     ledger, log, now = Ledger("AN", "981"), list[Recorded](), NOW
     pictures: list[Picture] = []
-    for command, passes in [(SALES, 0), *steps]:
+    for said, passes in [(SALES, 0), *steps]:
+        command = said or obeyed(ledger)
         now += passes
         if missing := ledger.missing(command):
             ledger.load(missing, stream(log, missing))
@@ -122,6 +136,23 @@ def lived(steps: Sequence[Step]) -> tuple[Ledger, list[Recorded], list[Picture]]
         pictures.append((len(log), picture(ledger)))
         ledger.forget(change.settled)
     return ledger, log, pictures
+
+
+def obeyed(ledger: Ledger) -> Command:
+    """What Jangada answers when it does the first thing that it is asked for."""
+    owed = (message for machine in (*ledger.bookings, *ledger.flights) for message in ledger.pending(machine))
+    match next(owed, None):
+        case Prepare() as asked:
+            return Pledged(booking=asked.booking, flight=asked.flight, seats=asked.seats)
+        case Hold() as asked:
+            return Held(booking=asked.booking, flight=asked.flight, seats=asked.seats, expires_at=NOW)
+        case Inquire() as asked:
+            return heard(Word.COMMITTED, by="JG", booking=asked.booking, asker=asked.asker)
+        case Commit() | Abort() | Release() | Return() as asked:
+            done = str(type(asked).__struct_config__.tag)
+            return Acknowledged(booking=asked.booking, flight=asked.flight, done=done)
+        case None:
+            return ReadBooking(ANA)
 
 
 def stream(log: Sequence[Recorded], name: StreamName) -> list[Recorded]:
@@ -144,6 +175,17 @@ def rebuilt(ledger: Ledger, log: Sequence[Recorded], after: int = 0) -> Ledger:
     return ledger
 
 
+def crashed(ledger: Ledger) -> Ledger:
+    """What is left of it."""
+    left = deepcopy(ledger)
+    for flight in left.flights.values():
+        flight.doubts.clear()
+    for booking in left.bookings.values():
+        for name in HEARD:
+            getattr(booking, name).clear()
+    return left
+
+
 def assert_same(one: Ledger, other: Ledger) -> None:
     assert one.stock == other.stock
     assert one.flights == other.flights
@@ -160,22 +202,16 @@ def in_order(ledger: Ledger) -> dict[str, bytes]:
 # ---- what was seen comes back -------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=200)
 @given(STEPS)
+@example(DOUBTED)
 @pytest.mark.slow
 def test_a_picture_restores_all_but_what_a_crash_may_forget(steps: list[Step]) -> None:
     ledger, _, _ = lived(steps)
-    seen = restored(picture(ledger))
-    remembered = deepcopy(ledger)
-    for flight in remembered.flights.values():
-        flight.doubts.clear()
-    for booking in remembered.bookings.values():
-        for name in HEARD:
-            getattr(booking, name).clear()
-    assert_same(seen, remembered)
+    assert_same(restored(picture(ledger)), crashed(ledger))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=200)
 @given(STEPS)
 @pytest.mark.slow
 def test_taking_a_picture_changes_nothing(steps: list[Step]) -> None:
@@ -185,25 +221,26 @@ def test_taking_a_picture_changes_nothing(steps: list[Step]) -> None:
     assert_same(ledger, before)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=200)
 @given(STEPS)
+@example(CANCELLED[:-1])
 @pytest.mark.slow
 def test_at_every_cut_the_picture_and_the_log_after_it_give_what_the_whole_log_gives(steps: list[Step]) -> None:
-    _, log, pictures = lived(steps)
-    whole = rebuilt(Ledger("AN", "981"), log)
+    ledger, log, pictures = lived(steps)
+    known = crashed(ledger)
+    assert_same(rebuilt(Ledger("AN", "981"), log), known)
     for position, state in pictures:
-        assert_same(rebuilt(restored(state), log, after=position), whole)
+        assert_same(rebuilt(restored(state), log, after=position), known)
 
 
 def test_the_histories_reach_what_matters() -> None:
-    """Else the rules above would hold for nothing: every fact, also a cancellation after all was settled."""
-    ours: list[Command] = travellers(ANA)
-    opened, pledge, done, back = ours[1], ours[6], ours[8], ours[11]
-    ledger, log, _ = lived([(step, 0) for step in (opened, pledge, done, CancelBooking(ANA), back)])
-    assert [type(record.event).__name__ for record in log if stream_of(record.event) == f"booking:{ANA}"] == [
+    """Else the rules above would hold for nothing."""
+    ledger, log, _ = lived(CANCELLED)
+    assert [type(record.event).__name__ for record in stream(log, f"booking:{ANA}")] == [
         *("BookingOpened", "VotingStarted", "BookingCommitted", "BookingSettled", "BookingCancelled", "BookingSettled")
     ]
     assert ledger.bookings == {}
+    assert RUI in lived(DOUBTED)[0].flights[AN_FLIGHT].doubts
 
 
 def test_flights_of_one_cabin_share_its_list_of_seats() -> None:
@@ -215,7 +252,7 @@ def test_flights_of_one_cabin_share_its_list_of_seats() -> None:
 
 # ---- what is no picture -------------------------------------------------------------------------------------------
 
-WHOLE = lived([(prepare(booking=RUI, by="JG", flight=AN_FLIGHT), 0), (travellers(ANA)[1], 0)])[2][-1][1]
+WHOLE = lived([(prepare(booking=RUI, by="JG", flight=AN_FLIGHT), 0), (BUY, 0)])[2][-1][1]
 
 
 def altered(**fields: object) -> bytes:
@@ -240,7 +277,6 @@ def test_another_carriers_picture_is_refused() -> None:
         pytest.param(altered(cabins=[0]), id="a flight without a cabin"),
         pytest.param(altered(cabins=[0, 0, 0]), id="a cabin without a flight"),
         pytest.param(altered(cabins=[0, 1]), id="a cabin that is not there"),
-        pytest.param(altered(cabins=[0, -1]), id="a negative cabin"),
     ],
 )
 def test_garbage_is_refused(garbage: bytes) -> None:
