@@ -28,7 +28,7 @@ from airline_node.node import Busy, Node, Stopped
 from airline_node.peers import Peers
 from airline_node.rebuild import Rebuilt, rebuild
 from airline_node.sales import Sales
-from airline_node.seatmaps import SeatMaps
+from airline_node.seatmaps import Publisher, SeatMaps
 from airline_node.timetable import BadTimetable, Timetable, load
 from airline_node.vault import Vault, VaultTrouble
 from ledger.ledger import LogBroken
@@ -143,6 +143,7 @@ class Parts:
         self._network = Network(self._availability, config.carrier, config.peers, to_peers, now)
         seat_maps = SeatMaps()
         self._network.publish(seat_maps.fill(rebuilt.ledger))
+        self._publisher = Publisher(seat_maps, self._network.publish)
         self._node = Node(
             rebuilt.ledger,
             journal,
@@ -150,7 +151,7 @@ class Parts:
             self._peers,
             position=rebuilt.position,
             replayed=rebuilt.replayed,
-            written=lambda records: self._network.publish(seat_maps.fold(records)),
+            written=self._publisher,
             keep=store.write,
         )
         self._sales = Sales(config.carrier, timetable, self._node, now)
@@ -194,6 +195,7 @@ class Parts:
     async def _open(self) -> None:
         await self._peers.start()
         await self._sales.open()
+        self._publisher.flush()
         for runner, address, tls in (
             (self._private, self._config.peer_listen, self._from_peers),
             (self._public, self._config.listen, None),

@@ -101,8 +101,7 @@ async def read_booking(request: web.Request) -> web.Response:
 
 async def _keep(vault: Vault, booking: BookingId, travellers: Travellers) -> None:
     """Remember who travels. The vault keeps whoever came first, so others may not travel in their name."""
-    await vault.keep(booking, travellers)
-    if await vault.travellers(booking) not in (travellers, None):
+    if await vault.keep(booking, travellers) not in (travellers, None):
         raise Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "booking-id-reused", "this id is another order's: take a new one")
 
 

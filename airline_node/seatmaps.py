@@ -4,7 +4,8 @@ The ledger's state may be ahead of the disk; what is published must not be. So t
 events that are durable, and by nothing else.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from airline_node.availability import FREE, HELD, PAST_KEPT_MS, SOLD
 from ledger.cabin import cabin_of
@@ -14,6 +15,30 @@ from ledger.participant.state import Flight, HoldState
 from ledger.terms import FlightId, Millis, SeatNo
 
 Changed = tuple[FlightScheduled | None, FlightId, str]
+
+
+PUBLISH_MS = 50
+"""How long a change may wait for others of the same flight: under load they are told as one."""
+
+
+class Publisher:
+    """Told of every durable batch; tells the network what has changed, soon."""
+
+    def __init__(self, seat_maps: "SeatMaps", publish: Callable[[Sequence[Changed]], None]) -> None:
+        self._seat_maps = seat_maps
+        self._publish = publish
+        self._records: list[Recorded] = []
+
+    def __call__(self, records: Sequence[Recorded]) -> None:
+        if not self._records:
+            asyncio.get_running_loop().call_later(PUBLISH_MS / 1000, self.flush)
+        self._records += records
+
+    def flush(self) -> None:
+        """Now."""
+        records, self._records = self._records, []
+        if records:
+            self._publish(self._seat_maps.fold(records))
 
 
 class SeatMaps:

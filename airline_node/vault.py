@@ -103,10 +103,12 @@ class Vault:
         self._thread.start()
         self._closed = False
 
-    async def keep(self, booking: BookingId, travellers: Travellers) -> None:
-        """On disk when this returns. What is already kept for this booking, or was erased, is left as it is."""
-        body = orjson.dumps(msgspec.to_builtins(travellers))
-        await self._ask(_Keep(booking, asyncio.get_running_loop().create_future(), body))
+    async def keep(self, booking: BookingId, travellers: Travellers) -> Travellers | None:
+        """On disk when this returns. What is already kept for this booking, or was erased, is left as it is.
+
+        Answers who is kept: these, or who came first; None if they are erased.
+        """
+        return await self._ask(_Keep(booking, asyncio.get_running_loop().create_future(), travellers))
 
     async def travellers(self, booking: BookingId) -> Travellers | None:
         """Who was kept first for this booking; None if nobody was, or they are erased."""
@@ -160,18 +162,24 @@ class Vault:
 
     def _transact(self, batch: Sequence["_Request"]) -> Mapping[BookingId, Travellers | None]:
         """Do all of it, in whatever order: nobody in a batch has heard from the others. Answers what is read."""
-        kept = [{"booking": keep.booking, "body": keep.body} for keep in batch if isinstance(keep, _Keep)]
+        kept = {keep.booking: keep.travellers for keep in reversed(batch) if isinstance(keep, _Keep)}  # the first stays
         erased = [{"booking": erase.booking} for erase in batch if isinstance(erase, _Erase)]
         read = [read.booking for read in batch if isinstance(read, _Read)]
         with self._connection.begin():
-            if kept:
-                self._connection.execute(_KEEP, kept)
+            if kept and self._insert(kept) < len(kept):
+                read += kept  # Some were there before: whoever came first is told.
             if erased:
                 self._connection.execute(_ERASE, erased)
             rows = self._connection.execute(_READ, {"bookings": read}).all() if read else []
         if erased:
             self._empty_log()
-        return {booking: _BODY.decode(body) for booking, body in rows if body is not None}
+        found = {booking: _BODY.decode(body) if body is not None else None for booking, body in rows}
+        return kept | found
+
+    def _insert(self, kept: Mapping[BookingId, Travellers]) -> int:
+        """How many were new."""
+        rows = [{"booking": booking, "body": orjson.dumps(msgspec.to_builtins(who))} for booking, who in kept.items()]
+        return self._connection.execute(_KEEP, rows).rowcount
 
     def _empty_log(self) -> None:
         """The write-ahead log still holds the pages from before: move them into the file, and cut it to nothing."""
@@ -187,7 +195,7 @@ class _Request(Struct, eq=False):
 
 
 class _Keep(_Request, eq=False):
-    body: bytes
+    travellers: Travellers
 
 
 class _Read(_Request, eq=False):

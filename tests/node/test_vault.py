@@ -58,9 +58,12 @@ def test_travellers_come_back_as_they_were_kept_after_a_restart_too(path: Path) 
 
 def test_what_was_kept_first_stays(opened: Vault) -> None:
     async def main() -> None:
-        await opened.keep(BOOKING, ANA)
-        await opened.keep(BOOKING, ANA)
-        await opened.keep(BOOKING, RUI)
+        assert await opened.keep(BOOKING, ANA) == ANA
+        assert await opened.keep(BOOKING, ANA) == ANA
+        assert await opened.keep(BOOKING, RUI) == ANA
+        together = await asyncio.gather(*(opened.keep("booking-2", who) for who in (RUI, ANA)))
+        assert set(together) <= {ANA, RUI}
+        assert len(set(together)) == 1, "whoever came first, both hear the same"
         assert await opened.travellers(BOOKING) == ANA
 
     asyncio.run(main())
