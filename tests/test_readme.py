@@ -41,11 +41,10 @@ def test_the_purchase_that_the_readme_shows_is_made_by_its_own_commands(tmp_path
 
 
 def settled(output: str) -> list[str]:
-    """What does not change from one purchase, and one day, to the next."""
-    changing = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=locator )\w{6}|(\w{3} )?\d{4}-\d\d-\d\d|\d{13}"
-    return [
-        re.sub(r"\s+", " ", re.sub(changing, "*", line)).strip() for line in output.splitlines() if line.strip(" ─")
-    ]
+    """The purchase itself, without what changes from one purchase to the next: numbers, ids."""
+    bought = output[output.index("Buying it as booking") :]
+    changing = r"(?<=booking )\S+|(?<=locator )\w{6}|\d+"
+    return [" ".join(re.sub(changing, "*", line).split()) for line in bought.splitlines() if line.strip(" ─")]
 
 
 @contextmanager
