@@ -42,7 +42,7 @@ class ServerOptions(TypedDict):
     shutdown_timeout: float
 
 
-DRAIN_MS = 8_000
+DRAIN_MS = 6_000
 """How long orders under way may still take after SIGTERM; the whole end takes less than ten seconds."""
 SERVER: ServerOptions = {"access_log": None, "shutdown_timeout": 1.0}
 """No line a request: it would cost as much as the request. A closed server waits a second for who still talks."""

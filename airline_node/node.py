@@ -219,9 +219,13 @@ class Node:
                 self._alarm.cancel()
 
     async def drain(self, wait_ms: Millis) -> None:
-        """Until the orders that wait for other carriers now are answered, or `wait_ms` have passed."""
+        """Until the orders that wait for other carriers now are answered, or `wait_ms` have passed.
+
+        The others then hear that their outcome is not known.
+        """
         if askers := [asker for late in self._late.values() for _, asker in late]:
             await asyncio.wait(askers, timeout=wait_ms / 1000)
+        self._leave_undecided("the node is closing")
 
     def close(self) -> None:
         """Finish what is in the inbox, then end `run`. What comes later is refused as `Busy`."""
