@@ -30,18 +30,23 @@ from ledger.events import (
 )
 from ledger.messages import (
     Abort,
+    Acknowledged,
+    BookingView,
     CancelBooking,
     Commit,
     ConfirmBooking,
     ForceRelease,
+    Held,
     Hold,
     Inquire,
     OpenBooking,
     Outcome,
     PeerAnswer,
+    Pledged,
     Prepare,
     ReadBooking,
     Refusal,
+    Refused,
     Release,
     Return,
     TravellerAnswer,
@@ -331,6 +336,30 @@ def open_booking(
 
 
 CONFIRM, CANCEL, READ = ConfirmBooking(ANA), CancelBooking(ANA), ReadBooking(ANA)
+
+
+# ---- what Jangada and the others answer -----------------------------------------------------------------------------
+
+
+def holds(flight: FlightId, *seats: SeatNo) -> Held:
+    return Held(booking=ANA, flight=flight, seats=seats, expires_at=EXPIRES_AT)
+
+
+def yes(flight: FlightId, *seats: SeatNo) -> Pledged:
+    return Pledged(booking=ANA, flight=flight, seats=seats)
+
+
+def no(flight: FlightId, reason: str = RefusalReason.NOT_FREE) -> Refused:
+    return Refused(booking=ANA, flight=flight, reason=reason)
+
+
+def has(done: str, flight: FlightId) -> Acknowledged:
+    return Acknowledged(booking=ANA, flight=flight, done=done)
+
+
+def seen(answer: TravellerAnswer | Outcome | None) -> BookingView:
+    assert isinstance(answer, BookingView)
+    return answer
 
 
 # ---- asked ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ledger.events import (
     ReleaseReason,
     SeatHeld,
 )
-from ledger.messages import Acknowledged, Conflict, Held, Outcome, Pledged, Refused, Restarted, Tick, Unanswered, Word
+from ledger.messages import Acknowledged, Held, Outcome, Pledged, Refused, Tick, Word
 from ledger.participant.state import CLOSED_MS, Command, Flight, HoldState
 from ledger.terms import DECIDE_MS, HOLD_MS, SKEW_MS
 from tests.ledger.given import (
@@ -32,11 +32,8 @@ from tests.ledger.given import (
     TICKETS,
     abort,
     ask,
-    ask_coordinator,
     commit,
     flight,
-    force,
-    give_back,
     heard,
     hold,
     inquire,
@@ -92,6 +89,22 @@ def test_rule_8_a_prepare_never_waits_for_a_pledged_seat() -> None:
 def test_a_seat_let_go_is_free_for_the_next() -> None:
     jangada = flight(pledged("1A"), released("1A"))
     assert ask(jangada, prepare("1A", booking=RUI)) == Pledged(booking=RUI, flight=JG_FLIGHT, seats=("1A",))
+
+
+@pytest.mark.parametrize(
+    ("history", "order", "reason"),
+    [
+        ((pledged(),), abort(), ReleaseReason.ABORTED),
+        ((timed(),), abort(), ReleaseReason.ABORTED),
+        ((timed(),), release(), ReleaseReason.ABANDONED),
+        ((timed(),), inquire(), ReleaseReason.ABANDONED),
+        ((pledged(),), heard(Word.ABORTED), ReleaseReason.ABORTED),
+        ((timed(),), prepare("1B"), ReleaseReason.ABORTED),
+    ],
+)
+def test_a_released_seat_says_for_ever_why(history: History, order: Command, reason: ReleaseReason) -> None:
+    [event] = participant.decide(flight(*history), order, NOW)
+    assert event == released(reason=reason)
 
 
 def test_a_returned_seat_is_free_for_the_next() -> None:
@@ -281,170 +294,6 @@ def test_closed_doors_leave_memory_faster_than_they_come() -> None:
     for number in range(500):
         participant.evolve(jangada, refused(booking=f"day-{number}", at=NOW + CLOSED_MS + 1))
     assert len(jangada.closed) == 500
-
-
-# ---- rule 7: contradictions -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("history", "order"),
-    [
-        ((), commit()),
-        ((timed(),), commit()),
-        ((pledged(), released()), commit()),
-        ((refused(),), commit()),
-        ((pledged(), sold()), abort()),
-        ((pledged(), sold()), release()),
-        ((pledged(),), give_back()),
-        ((), give_back()),
-    ],
-)
-def test_rule_7_a_contradiction_is_answered_by_an_alarm_and_changes_nothing(history: History, order: Command) -> None:
-    jangada = flight(*history)
-    assert participant.decide(jangada, order, NOW) == []
-    answer = participant.reply(jangada, order)
-    assert isinstance(answer, Conflict)
-    assert str(jangada.state_of(ANA)) in answer.detail
-
-
-@pytest.mark.parametrize("history", [(), (pledged(),)], ids=["unknown", "known"])
-def test_a_release_never_touches_a_pledge_nor_a_return_what_was_never_sold(history: History) -> None:
-    jangada = flight(*history)
-    ask(jangada, give_back())
-    assert isinstance(ask(flight(pledged()), release()), Conflict)
-    assert jangada.state_of(ANA) is (HoldState.PLEDGED if history else HoldState.NONE)
-
-
-# ---- one booking id, two coordinators -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("asked", [hold("1A", by="IP"), prepare("1A", by="IP")])
-@pytest.mark.parametrize(
-    "history", [(timed(),), (pledged(),), (pledged(), sold()), (pledged(), released()), (refused(),)]
-)
-def test_another_coordinator_is_refused_under_the_same_booking_id(history: History, asked: Command) -> None:
-    jangada = flight(*history)
-    before = jangada.state_of(ANA)
-    assert isinstance(ask(jangada, asked), Refused)
-    assert jangada.state_of(ANA) is before
-
-
-@pytest.mark.parametrize("order", [commit(by="IP"), give_back(by="IP"), inquire(by="IP")])
-@pytest.mark.parametrize("history", [(timed(),), (pledged(),), (pledged(), sold())])
-def test_another_coordinator_decides_nothing_about_a_booking_that_is_not_its_own(
-    history: History, order: Command
-) -> None:
-    jangada = flight(*history)
-    before = jangada.state_of(ANA)
-    answer = ask(jangada, order)
-    assert isinstance(answer, Conflict)
-    assert "coordinated by AN" in answer.detail
-    assert jangada.state_of(ANA) is before
-
-
-@pytest.mark.parametrize("order", [abort(by="IP"), release(by="IP")])
-@pytest.mark.parametrize("history", [(timed(),), (pledged(),), (pledged(), sold()), (pledged(), released())])
-def test_an_abort_for_a_booking_that_another_one_coordinates_is_done_for_nothing_is_held_for_it(
-    history: History, order: Command
-) -> None:
-    """A traveller who retries at another carrier's site: that carrier's booking can settle, and touches nothing here.
-
-    Anything but an acknowledgement is sent again for ever, and is an alarm that any traveller can ring.
-    """
-    jangada = flight(*history)
-    before = jangada.state_of(ANA)
-    assert isinstance(ask(jangada, order), Acknowledged)
-    assert jangada.state_of(ANA) is before
-
-
-# ---- rule 9: in doubt -----------------------------------------------------------------------------------------------
-
-
-def test_rule_9_a_pledge_asks_its_coordinator_once_the_time_to_decide_has_passed() -> None:
-    jangada = flight(pledged())
-    ask(jangada, Tick(ANA, JG_FLIGHT), DECIDE_BY - 1)
-    assert participant.pending(jangada) == []
-    ask(jangada, Tick(ANA, JG_FLIGHT), DECIDE_BY)
-    assert participant.pending(jangada) == [ask_coordinator()]
-
-
-def test_rule_9_every_pledge_asks_after_a_restart_and_a_timed_hold_does_not() -> None:
-    jangada = flight(pledged("1A"), timed("1B", booking=RUI))
-    ask(jangada, Restarted(JG_FLIGHT))
-    assert participant.pending(jangada) == [ask_coordinator()]
-
-
-def test_rule_9_when_the_coordinator_is_silent_the_other_participants_are_asked_too() -> None:
-    jangada = flight(pledged())
-    ask(jangada, Unanswered(ANA, JG_FLIGHT))
-    assert participant.pending(jangada) == [ask_coordinator(), inquire(about=IP_FLIGHT, asker=JG_FLIGHT)]
-
-
-def test_a_pledge_for_the_carrier_s_own_booking_asks_nobody() -> None:
-    jangada = flight(pledged(by="JG"))
-    ask(jangada, Restarted(JG_FLIGHT))
-    assert participant.pending(jangada) == []
-
-
-@pytest.mark.parametrize("by", ["AN", "IP"])
-@pytest.mark.parametrize(("word", "state"), [(Word.COMMITTED, HoldState.SOLD), (Word.ABORTED, HoldState.RELEASED)])
-def test_rule_9_what_any_carrier_knows_ends_the_doubt(by: str, word: Word, state: HoldState) -> None:
-    jangada = flight(pledged())
-    ask(jangada, Unanswered(ANA, JG_FLIGHT))
-    ask(jangada, heard(word, by=by))
-    assert jangada.state_of(ANA) is state
-    assert participant.pending(jangada) == []
-
-
-def test_rule_9_when_nobody_knows_the_pledge_waits_and_goes_on_asking() -> None:
-    jangada = flight(pledged())
-    ask(jangada, Unanswered(ANA, JG_FLIGHT))
-    owed = participant.pending(jangada)
-    ask(jangada, heard(Word.PLEDGED, by="IP"))
-    assert participant.pending(jangada) == owed
-    ask(jangada, heard(Word.UNDECIDED, by="AN"))
-    assert jangada.state_of(ANA) is HoldState.PLEDGED
-    assert {question.to for question in participant.pending(jangada)} == {"AN"}, "it can be reached again"
-
-
-def test_rule_9_a_participant_that_has_not_voted_gives_its_hold_up_and_so_knows_the_outcome() -> None:
-    jangada = flight(timed())
-    answer = ask(jangada, inquire())
-    assert isinstance(answer, Outcome)
-    assert answer.word is Word.ABORTED
-    assert ask(jangada, prepare("1A")) == Refused(booking=ANA, flight=JG_FLIGHT, reason=ReleaseReason.ABANDONED)
-
-
-def test_a_stray_word_about_a_finished_claim_changes_nothing() -> None:
-    for history in ((pledged(), sold()), (pledged(), released()), (refused(),), ()):
-        for word in Word:
-            assert participant.decide(flight(*history), heard(word), NOW) == []
-
-
-# ---- rule 11: by force ----------------------------------------------------------------------------------------------
-
-
-def test_rule_11_a_forced_release_is_on_record_with_who_and_why() -> None:
-    [event] = participant.decide(flight(pledged()), force(), NOW)
-    assert event == released(reason=ReleaseReason.FORCED)
-
-
-@pytest.mark.parametrize("history", [(), (timed(),), (pledged(), sold()), (pledged(), released())])
-def test_rule_11_only_a_pledge_can_be_forced(history: History) -> None:
-    assert participant.decide(flight(*history), force(), NOW) == []
-
-
-def test_rule_11_a_commit_after_a_forced_release_is_an_alarm_and_an_abort_is_not() -> None:
-    jangada = flight(pledged(), released(reason=ReleaseReason.FORCED))
-    assert isinstance(ask(jangada, commit()), Conflict)
-    assert isinstance(ask(jangada, abort()), Acknowledged)
-
-
-def test_rule_11_a_broken_pledge_tells_the_others_nothing_of_the_decision() -> None:
-    jangada = flight(pledged(), released(reason=ReleaseReason.FORCED))
-    answer = ask(jangada, inquire())
-    assert isinstance(answer, Outcome)
-    assert answer.word is Word.PLEDGED
 
 
 # ---- bookkeeping ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from ledger.events import (
-    AbortReason,
     AnyEvent,
     BookingAborted,
     BookingCancelled,
@@ -22,7 +21,6 @@ from ledger.events import (
     FlightScheduled,
     HoldReleased,
     PrepareRefused,
-    RefusalReason,
     ReleaseReason,
     SeatCommitted,
     SeatHeld,
@@ -92,7 +90,7 @@ class Ordered(Struct):
 
 
 class Checker:
-    """`seats` are the owners by flight and seat, `orders` the bookings by coordinator, `closed` the doors and since when."""
+    """`seats` are the owners by flight, `orders` the bookings by coordinator, `closed` the doors and since when."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -110,7 +108,7 @@ class Checker:
         """What this order has on this flight."""
         return {seat: owner for seat, owner in self.seats.get(flight, {}).items() if owner.order == order}
 
-    # ---- what reaches a disk ------------------------------------------------------------------------------------------
+    # ---- what reaches a disk ----------------------------------------------------------------------------------------
 
     def written(self, carrier: CarrierCode, event: AnyEvent) -> None:
         """One event is on this carrier's disk, durably."""
@@ -137,11 +135,15 @@ class Checker:
         known = self.order(order)
         must(event.seat in self.plans[event.flight].seats, f"{event.seat} is no seat of {event.flight}")
         owner = self.seats[event.flight].get(event.seat)
-        must(owner is None or owner.order == order, f"{event.seat} of {event.flight} has two owners: {owner} and {order}")
+        must(
+            owner is None or owner.order == order, f"{event.seat} of {event.flight} has two owners: {owner} and {order}"
+        )
         must(known.opened, f"{order} holds a seat and was never opened")
         since = self.closed.get((event.flight, order))
         # By whose clock? The carrier's, which a restart may set: hence the margin.
-        must(since is None or event.at > since + CLOSED_MS - SKEW_MS, f"the door of {event.flight} was closed to {order}")
+        must(
+            since is None or event.at > since + CLOSED_MS - SKEW_MS, f"the door of {event.flight} was closed to {order}"
+        )
         if event.expires_at is None:
             must(known.voting, f"{order} was pledged a seat before voting started")
             must(known.voting and event.ticket in known.voting.tickets, f"{event.ticket} was never allotted")
@@ -155,7 +157,9 @@ class Checker:
         must(not owner.sold, f"{event.seat} was sold twice")
         must(self.order(owner.order).commit, f"{event.seat} was sold and no commit is on {owner.order[0]}'s disk")
         must(event.ticket == owner.ticket, f"{event.seat} was pledged for {owner.ticket}, sold for {event.ticket}")
-        must((event.ticket, event.coupon) not in self.coupons, f"coupon {event.coupon} of {event.ticket} exists already")
+        must(
+            (event.ticket, event.coupon) not in self.coupons, f"coupon {event.coupon} of {event.ticket} exists already"
+        )
         self.coupons.add((event.ticket, event.coupon))
         owner.sold = True
         self.counts["seats sold"] += 1
@@ -220,11 +224,16 @@ class Checker:
 
     def _committed(self, known: Ordered, order: Order, event: BookingCommitted) -> None:
         must(not known.commit and not known.abort, f"{order} was decided twice")
-        must(not known.told - {Status.HOLDING, Status.HELD, Status.CONFIRMING}, f"{order} was committed after its traveller heard no")
+        must(
+            not known.told - {Status.HOLDING, Status.HELD, Status.CONFIRMING},
+            f"{order} was committed after its traveller heard no",
+        )
         assert known.opened is not None
         must(known.voting and event.at < known.voting.decide_by, f"{order} was committed after its time")
         for segment, seats in zip(known.opened.segments, event.seats, strict=True):
-            pledges = {seat: owner for seat, owner in self.of(segment.flight, order).items() if owner.expires_at is None}
+            pledges = {
+                seat: owner for seat, owner in self.of(segment.flight, order).items() if owner.expires_at is None
+            }
             must(set(pledges) == set(seats), f"{order} was committed without {segment.flight}'s yes on disk")
             must(len(seats) == known.opened.passengers, f"{order} was committed without a seat for everybody")
         known.commit = event
@@ -235,12 +244,14 @@ class Checker:
             if known.abort:
                 must(not self.of(flight, order), f"{order} is settled as aborted and has seats on {flight}")
             elif known.cancelled:
-                must((flight, order) in self.gave_back, f"{order} is settled as cancelled, {flight} did not take it back")
+                must(
+                    (flight, order) in self.gave_back, f"{order} is settled as cancelled, {flight} did not take it back"
+                )
             else:
                 owners = self.of(flight, order).values()
                 must(owners and all(owner.sold for owner in owners), f"{order} is settled and not sold on {flight}")
 
-    # ---- what is said --------------------------------------------------------------------------------------------------
+    # ---- what is said -----------------------------------------------------------------------------------------------
 
     def asked(self, message: PeerMessage) -> None:
         """A node sends this to another: what must be on its disk before."""
@@ -271,7 +282,6 @@ class Checker:
                 foreign = any(owner.order[1] == message.booking for owner in self.seats.get(flight, {}).values())
                 foreign = foreign or any(f == flight and o[1] == message.booking for f, o in self.closed)
                 must(closed or foreign, f"said before it was on disk: {answer}")
-                must(answer.reason != RefusalReason.CLOCKS_DISAGREE or closed, "clocks")
             case Acknowledged():
                 self._acknowledged(answer, order, closed)
             case Outcome():
@@ -302,7 +312,7 @@ class Checker:
             case _:
                 must(not owners, f"said before it was on disk: {answer}")
                 another = any(f == answer.flight and o[1] == order[1] for f, o in self.closed) or any(
-                    owner.order[1] == order[1] for owner in self.seats[answer.flight].values()
+                    owner.order[1] == order[1] for owner in self.seats.get(answer.flight, {}).values()
                 )
                 must(closed or another, f"no door was closed, but: {answer}")
 
@@ -335,10 +345,15 @@ class Checker:
             must(known.commit, f"said before it was on disk: {answer}")
             must(not known.told & NO, f"{carrier} told {command.booking} no and then yes")
             assert known.commit is not None
-            must(tuple(part.seats for part in answer.segments) == known.commit.seats, "a traveller was told other seats")
+            must(
+                tuple(part.seats for part in answer.segments) == known.commit.seats, "a traveller was told other seats"
+            )
         elif status in NO:
             must(known.abort or known.cancelled, f"said before it was on disk: {answer}")
-            must(known.cancelled or Status.CONFIRMED not in known.told, f"{carrier} told {command.booking} yes and then no")
+            must(
+                known.cancelled or Status.CONFIRMED not in known.told,
+                f"{carrier} told {command.booking} yes and then no",
+            )
         if status is Status.CANCELLED:
             must(known.asked_to_cancel, f"{command.booking} was cancelled and nobody asked for it")
         known.told.add(status)
@@ -348,7 +363,7 @@ class Checker:
         if isinstance(command, CancelBooking):
             self.order((carrier, command.booking)).asked_to_cancel = True
 
-    # ---- after the calm ---------------------------------------------------------------------------------------------------
+    # ---- after the calm ---------------------------------------------------------------------------------------------
 
     def at_rest(self) -> None:
         """All is quiet: every booking is decided and settled, everywhere or nowhere; no seat is held."""
@@ -369,7 +384,3 @@ NO = frozenset({Status.REFUSED, Status.EXPIRED, Status.CANCELLED})
 
 def flights_of(known: Ordered) -> Sequence[FlightId]:
     return [segment.flight for segment in known.opened.segments] if known.opened else []
-
-
-def presumed(counts: Mapping[str, int]) -> int:
-    return counts.get(f"aborted: {AbortReason.PRESUMED}", 0)
