@@ -1,4 +1,4 @@
-"""Three real nodes, each a process of its own: started, killed and started again one by one, and read when they rest."""
+"""Three real nodes, each a process of its own: started, killed, started again one by one; and read when they rest."""
 
 import os
 import random
@@ -6,14 +6,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from subprocess import STDOUT, Popen, TimeoutExpired
+from typing import TypeAlias, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -39,20 +41,25 @@ from ledger.terms import BookingId, CarrierCode, FlightId, Millis, SeatNo
 from tests.crash.agreement import Told, findings
 from tests.crash.doomed import DOOM, Point
 
+T = TypeVar("T")
+
+Wanted: TypeAlias = Mapping[FlightId, SeatNo | None]
+"""Flights, and on each one the seat that is named, or None: then its carrier chooses."""
 CARRIERS = tuple(load().carriers)
 ROOT = Path(__file__).parents[2]
 DOOMED = (sys.executable, "-m", "tests.crash.doomed")
 TOKENS = up.Tokens("operators-token-for-tests", "auditors-token-for-tests")
 POLL_MS: Millis = 20
-START_MS_MAX: Millis = 20_000
-DEATH_MS_MAX: Millis = 5_000
+DEATH_MS_MAX: Millis = 10_000
 """A point that a node has not come to by then does not fire."""
-REST_MS_MAX: Millis = 20_000
+REST_MS_MAX: Millis = 30_000
 """By then three nodes that reach one another have settled everything."""
-KNOWN_MS_MAX: Millis = 20_000
+KNOWN_MS_MAX: Millis = 30_000
 """By then a traveller who asks again and again knows the outcome."""
 ANSWER_MS_MAX: Millis = 20_000
-DAYS_SEARCHED = 10
+DAYS_SEARCHED = 7
+LOG_SHOWN = 3_000
+"""Characters of a node's log in the message of a failure."""
 
 _BOOKING = msgspec.json.Decoder(BookingAnswer)
 _PROBLEM = msgspec.json.Decoder(Problem)
@@ -87,27 +94,31 @@ class Cluster:
     def __init__(self, folder: Path, command: Sequence[str] = up.SERVE) -> None:
         self.fleet = _fleet(folder)
         self.told = Told()
-        self.journey: tuple[FlightId, ...] = ()
-        """The flights of an itinerary over all three carriers: IP, JG, AN."""
+        self.journeys: list[tuple[FlightId, ...]] = []
+        """Itineraries over all three carriers (IP, JG, AN), one a day."""
         self._command = command
         self._nodes: dict[CarrierCode, Popen[bytes]] = {}
         self._positions = dict.fromkeys(CARRIERS, 0)
         self._logs: dict[CarrierCode, list[AnyEvent]] = {carrier: [] for carrier in CARRIERS}
         self._clients = ThreadPoolExecutor(8, "client")
 
+    @property
+    def journey(self) -> tuple[FlightId, ...]:
+        """The one that is booked if nothing else is said."""
+        return self.journeys[0]
+
     def __enter__(self) -> "Cluster":
         certificates.make(self.fleet.certificates, CARRIERS)
         try:
             self.start(*CARRIERS)
-            self.journey = self._find_journey()
+            self.journeys = list(self._find_journeys())
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for carrier in list(self._nodes):
-            self.kill(carrier)
+        self.kill_all()
         self._clients.shutdown(cancel_futures=True)
 
     # ---- processes --------------------------------------------------------------------------------------------------
@@ -121,7 +132,10 @@ class Cluster:
                 environment = os.environ | up.environment(self.fleet, carrier, TOKENS)
                 self._nodes[carrier] = Popen(self._command, env=environment, cwd=ROOT, stdout=log, stderr=STDOUT)
         for carrier in carriers:
-            until(f"{carrier} is ready", lambda node=carrier: self._ready(node), START_MS_MAX)
+            try:
+                until(f"{carrier} is ready", partial(self._ready, carrier), up.READY_MS_MAX)
+            except TimeoutError as late:
+                raise AssertionError(f"{late}:\n{self.said(carrier)[-LOG_SHOWN:]}") from late
 
     def kill(self, carrier: CarrierCode) -> None:
         """As `kill -9`: also of a node that is stopped, or dead already."""
@@ -129,14 +143,30 @@ class Cluster:
         node.kill()
         node.wait()
 
+    def kill_all(self) -> None:
+        for carrier in list(self._nodes):
+            self.kill(carrier)
+
+    def revive(self) -> None:
+        """All three run, whatever a test that failed has left."""
+        for carrier in list(self._nodes):
+            self.signal(carrier, signal.SIGCONT)
+            if self._nodes[carrier].poll() is not None:
+                self.kill(carrier)
+        self.start(*(carrier for carrier in CARRIERS if carrier not in self._nodes))
+
     def signal(self, carrier: CarrierCode, sign: signal.Signals) -> None:
         self._nodes[carrier].send_signal(sign)
 
     def ended(self, carrier: CarrierCode, within_ms: Millis) -> int | None:
-        """The exit code of a node that ends by itself within this time; a signal's number is negative."""
+        """The exit code of a node that ends by itself within this time; a signal's number is negative.
+
+        None: it did not, and was killed.
+        """
         try:
             code = self._nodes[carrier].wait(within_ms / 1000)
         except TimeoutExpired:
+            self.kill(carrier)
             return None
         del self._nodes[carrier]
         return code
@@ -160,18 +190,12 @@ class Cluster:
 
     # ---- travellers -------------------------------------------------------------------------------------------------
 
-    def buy(self, booking: BookingId, at: CarrierCode = "AN", seats: dict[FlightId, SeatNo] | None = None) -> Reply | None:
-        """The whole journey for one passenger, in one step; or only the flights and seats that are named."""
-        return self.put(booking, at, seats, confirm=True)
+    def buy(self, booking: BookingId, at: CarrierCode = "AN", wanted: Wanted | None = None) -> Reply | None:
+        """The whole journey for one passenger, in one step; or only the flights that are wanted."""
+        return self._put(booking, at, wanted, confirm=True)
 
-    def hold(self, booking: BookingId, at: CarrierCode = "AN") -> Reply | None:
-        return self.put(booking, at, confirm=False)
-
-    def put(
-        self, booking: BookingId, at: CarrierCode, seats: dict[FlightId, SeatNo] | None = None, *, confirm: bool
-    ) -> Reply | None:
-        body = order(self.journey, seats, confirm=confirm)
-        return self._order(booking, at, "PUT", f"/api/bookings/{booking}", body)
+    def hold(self, booking: BookingId, at: CarrierCode = "AN", wanted: Wanted | None = None) -> Reply | None:
+        return self._put(booking, at, wanted, confirm=False)
 
     def confirm(self, booking: BookingId, at: CarrierCode = "AN") -> Reply | None:
         return self._order(booking, at, "POST", f"/api/bookings/{booking}/confirm")
@@ -182,8 +206,21 @@ class Cluster:
     def read(self, booking: BookingId, at: CarrierCode = "AN") -> Reply | None:
         return self.ask(at, "GET", f"/api/bookings/{booking}")
 
-    def background(self, client: Callable[[], Reply | None]) -> "Future[Reply | None]":
+    def background(self, client: Callable[[], T]) -> "Future[T]":
         return self._clients.submit(client)
+
+    def leave(self, booking: BookingId, at: CarrierCode = "AN", *, sent: float = 1.0) -> None:
+        """Order the whole journey in one step, and go when this much of the body is sent: nobody reads the answer."""
+        body = order(dict.fromkeys(self.journey), confirm=True)
+        with closing(HTTPConnection(up.HOST, self.fleet.port(at), ANSWER_MS_MAX / 1000)) as connection:
+            connection.putrequest("PUT", f"/api/bookings/{booking}")
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body[: round(sent * len(body))])
+
+    def _put(self, booking: BookingId, at: CarrierCode, wanted: Wanted | None, *, confirm: bool) -> Reply | None:
+        body = order(wanted or dict.fromkeys(self.journey), confirm=confirm)
+        return self._order(booking, at, "PUT", f"/api/bookings/{booking}", body)
 
     def _order(
         self, booking: BookingId, at: CarrierCode, method: str, path: str, body: bytes | None = None
@@ -247,7 +284,7 @@ class Cluster:
     def logs(self) -> dict[CarrierCode, list[AnyEvent]]:
         """Every event of every node, read from the nodes as an auditor does."""
         for carrier in CARRIERS:
-            while section := self._log_section(carrier):
+            while section := self._log_section(carrier, self._positions[carrier]):
                 self._positions[carrier] = section[-1].position
                 self._logs[carrier] += [logged.event for logged in section]
         return self._logs
@@ -260,39 +297,36 @@ class Cluster:
                 events[carrier] = [recorded.event for _, recorded in journal.replay()]
         return events
 
-    def _log_section(self, carrier: CarrierCode) -> tuple[LoggedEvent, ...]:
-        path = f"/api/log?after={self._positions[carrier]}&limit={LOG_EVENTS_MAX}"
+    def _log_section(self, carrier: CarrierCode, after: int) -> tuple[LoggedEvent, ...]:
+        path = f"/api/log?after={after}&limit={LOG_EVENTS_MAX}"
         reply = self.ask(carrier, "GET", path, token=TOKENS.auditor)
         assert reply is not None, f"{carrier} does not answer"
         return _LOG.decode(reply.body)
 
     def _ready(self, carrier: CarrierCode) -> bool:
         code = self._nodes[carrier].poll()
-        assert code is None, f"{carrier} ended with {code} while it was to start:\n{self.said(carrier)[-2000:]}"
+        assert code is None, f"{carrier} ended with {code} while it was to start:\n{self.said(carrier)[-LOG_SHOWN:]}"
         reply = self.ask(carrier, "GET", "/health/ready")
         if reply is None or reply.status != HTTPStatus.OK:
             return False
         return _HEALTH.decode(reply.body).network or len(self._nodes) < len(CARRIERS)
 
-    def _find_journey(self) -> tuple[FlightId, ...]:
+    def _find_journeys(self) -> Iterator[tuple[FlightId, ...]]:
         for days in range(2, 2 + DAYS_SEARCHED):
             day = date.today() + timedelta(days)
             reply = self.ask("AN", "GET", f"/api/itineraries?origin=FEC&destination=CGB&date={day}")
             assert reply is not None
             for itinerary in _ITINERARIES.decode(reply.body).itineraries:
                 if itinerary.carriers == ("IP", "JG", "AN"):
-                    return tuple(offer.flight for offer in itinerary.segments)
-        raise AssertionError("no itinerary over all three carriers")
+                    yield tuple(offer.flight for offer in itinerary.segments)
+                    break
 
 
-def order(journey: Sequence[FlightId], seats: dict[FlightId, SeatNo] | None = None, *, confirm: bool) -> bytes:
-    """The body of a PUT: one passenger on the whole journey, or in the seats that are named."""
-    segments: list[dict[str, object]] = [{"flight": flight, "seats": 1} for flight in journey]
-    if seats:
-        segments = [{"flight": flight, "seats": [seat]} for flight, seat in seats.items()]
+def order(wanted: Wanted, *, confirm: bool) -> bytes:
+    """The body of a PUT for one passenger."""
     return orjson.dumps(
         {
-            "segments": segments,
+            "segments": [{"flight": flight, "seats": [seat] if seat else 1} for flight, seat in wanted.items()],
             "passengers": [{"name": "Ana Lima"}],
             "contact": {"email": "ana@example.com"},
             "confirm": confirm,
