@@ -31,7 +31,7 @@ from airline_node.answers import (
     TransactionAnswer,
     TransactionsAnswer,
 )
-from airline_node.config import LEDGER
+from airline_node.config import LEDGER, PREFIX
 from airline_node.door import Problem
 from airline_node.journal import LOG_EVENTS_MAX, Journal
 from airline_node.timetable import load
@@ -50,6 +50,8 @@ ROOT = Path(__file__).parents[2]
 DOOMED = (sys.executable, "-m", "tests.crash.doomed")
 TOKENS = up.Tokens("operators-token-for-tests", "auditors-token-for-tests")
 POLL_MS: Millis = 20
+SOON_MS_MAX: Millis = 20_000
+"""What takes no time at all has happened by then, however busy the machine is."""
 DEATH_MS_MAX: Millis = 10_000
 """A point that a node has not come to by then does not fire."""
 REST_MS_MAX: Millis = 30_000
@@ -125,12 +127,13 @@ class Cluster:
 
     def start(self, *carriers: CarrierCode) -> None:
         """Start these nodes together; each is ready, and has heard of the carriers that run, when this returns."""
+        shell = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         for carrier in carriers:
             assert carrier not in self._nodes, f"{carrier} runs already"
             self.fleet.data(carrier).mkdir(parents=True, exist_ok=True)
+            settings = shell | up.environment(self.fleet, carrier, TOKENS)
             with self.fleet.log(carrier).open("ab") as log:
-                environment = os.environ | up.environment(self.fleet, carrier, TOKENS)
-                self._nodes[carrier] = Popen(self._command, env=environment, cwd=ROOT, stdout=log, stderr=STDOUT)
+                self._nodes[carrier] = Popen(self._command, env=settings, cwd=ROOT, stdout=log, stderr=STDOUT)
         for carrier in carriers:
             try:
                 until(f"{carrier} is ready", partial(self._ready, carrier), up.READY_MS_MAX)
@@ -237,9 +240,9 @@ class Cluster:
 
     # ---- operators, auditors, peers ---------------------------------------------------------------------------------
 
-    def waiting(self, at: CarrierCode, state: str = "all") -> tuple[TransactionAnswer, ...]:
+    def waiting(self, at: CarrierCode) -> tuple[TransactionAnswer, ...]:
         """What waits at this node, as its operator sees it."""
-        reply = self.ask(at, "GET", f"/api/transactions?state={state}", token=TOKENS.operator)
+        reply = self.ask(at, "GET", "/api/transactions?state=all", token=TOKENS.operator)
         assert reply is not None, f"{at} does not answer"
         return _TRANSACTIONS.decode(reply.body).transactions
 

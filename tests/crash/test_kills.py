@@ -12,12 +12,11 @@ from ledger.events import AbortReason, PrepareRefused, RefusalReason, SeatCommit
 from ledger.messages import SegmentState, Status, Word
 from ledger.terms import DECIDE_MS, BookingId, CarrierCode, Millis
 from ledger.waiting import WaitState
-from tests.crash.cluster import Cluster, Reply, insist, new_booking, until
+from tests.crash.cluster import SOON_MS_MAX, Cluster, Reply, insist, new_booking, until
 from tests.crash.doomed import Point
 
 pytestmark = pytest.mark.slow
 RACES = 30
-SOON_MS_MAX: Millis = 20_000
 AT_ONCE_MS_MAX: Millis = 5_000
 CONFIRMED_BEFORE = (Point.ONE_TOLD, Point.SETTLED_UNWRITTEN)
 """When its coordinator dies here the traveller has heard already that the journey is theirs."""
