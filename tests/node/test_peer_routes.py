@@ -18,9 +18,9 @@ from airline_node import certificates, peer_routes
 from airline_node.availability import Availability
 from airline_node.door import JOURNAL, NODE
 from airline_node.journal import Journal
+from airline_node.lines import BATCH_MAX
 from airline_node.node import Busy, Node, Stopped
 from airline_node.peer_routes import AVAILABILITY, ME, PEERS
-from airline_node.peers import BATCH_MAX
 from ledger.events import BookingSettled, Recorded
 from ledger.messages import (
     Abort,
