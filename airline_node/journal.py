@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
-import msgspec
 import orjson
 from eventsourcing.domain import EventSourcingError
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
@@ -27,7 +26,8 @@ from eventsourcing.sqlite import (
     SQLiteDatastore,
 )
 
-from ledger.events import AnyEvent, AnyFlightEvent, Recorded, StreamName, stream_of
+from airline_node.rows import TAGS, BadRow, opened, sealed
+from ledger.events import AnyFlightEvent, Recorded, StreamName
 
 if TYPE_CHECKING:
     # The driver is an extra: a node on SQLite does without it.
@@ -57,12 +57,10 @@ PRAGMAS: Mapping[str, str | int] = {
 NODE_LOCK: Final = int.from_bytes(b"PASSCOM", "big")
 """The advisory lock of the one node that may write to a PostgreSQL database."""
 
-TAGS: Mapping[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)}
 SQLITE_FULL: Final = 13
 DISK_FULL: Final = "53100"
 """PostgreSQL's word for it."""
 FLIGHT_TAGS: Sequence[str] = [TAGS[kind] for kind in get_args(AnyFlightEvent)]
-DECODER: Final = msgspec.json.Decoder[AnyEvent](AnyEvent)
 
 
 class JournalTrouble(Exception):
@@ -165,10 +163,10 @@ class Journal:
     def _insert(self, records: Sequence[Recorded]) -> int:
         if self._failed:
             raise JournalTrouble("an earlier write failed: the node must start again", known=True)
-        rows = [_stored(record) for record in records]
+        stored = [_stored(record) for record in records]
         try:
             with _reported("the journal cannot be written"):
-                return self._insert_once(rows)
+                return self._insert_once(stored)
         except JournalFull:
             raise
         except BaseException:
@@ -194,7 +192,8 @@ class Journal:
         found: dict[StreamName, list[Recorded]] = {stream: [] for stream in streams}
         with _reported("the journal cannot be read"):
             for row in self._select(streams):
-                records = found[str(row.originator_id)]
+                if (records := found.get(str(row.originator_id))) is None:
+                    raise JournalDamaged(row, "it is not of the streams that were asked for")
                 if row.originator_version != len(records) + 1:
                     raise JournalDamaged(row, f"the event before it is version {len(records)}")
                 records.append(_recorded(row))
@@ -221,30 +220,17 @@ class Journal:
             ]
 
 
-# ---- an event and its row -----------------------------------------------------------------------------------------
-
-
 def _stored(record: Recorded) -> StoredEvent:
-    assert record.version > 0, record
-    return StoredEvent(
-        originator_id=stream_of(record.event),
-        originator_version=record.version,
-        topic=TAGS[type(record.event)],
-        state=orjson.dumps(msgspec.to_builtins(record.event)),
-    )
+    stream, version, tag, state = sealed(record)
+    return StoredEvent(originator_id=stream, originator_version=version, topic=tag, state=state)
 
 
 def _recorded(row: Notification) -> Recorded:
     """The same event again, or `JournalDamaged`: what was checked where it was written is checked where it is read."""
     try:
-        event = DECODER.decode(row.state)
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as fault:
+        return opened(str(row.originator_id), row.originator_version, row.topic, row.state)
+    except BadRow as fault:
         raise JournalDamaged(row, str(fault)) from fault
-    if TAGS[type(event)] != row.topic:
-        raise JournalDamaged(row, f"its body is a {TAGS[type(event)]}")
-    if stream_of(event) != row.originator_id:
-        raise JournalDamaged(row, f"its body belongs to {stream_of(event)}")
-    return Recorded(row.originator_version, event)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from airline_node.journal import Journal
+from airline_node.rows import checksum
 from ledger.events import AbortReason, AnyEvent, Recorded, RefusalReason, ReleaseReason
 
 LINES = (Path(__file__).parent / "stored_events.jsonl").read_bytes().splitlines()
@@ -28,7 +29,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 ROWS = [
-    (line.stream, line.version, line.topic, bytes(line.state))
+    (line.stream, line.version, line.topic, checksum(line.stream, line.version, bytes(line.state)) + bytes(line.state))
     for line in (msgspec.json.decode(line, type=Line) for line in LINES)
 ]
 
@@ -58,6 +59,10 @@ def test_every_line_ever_stored_still_decodes_and_is_written_the_same(events: li
     database = sqlite3.connect(tmp_path / "new.sqlite")
     assert database.execute("SELECT * FROM stored_events ORDER BY rowid").fetchall() == ROWS
     database.close()
+
+
+def test_the_checksum_of_a_row_is_what_it_always_was() -> None:
+    assert checksum("flight:AN1001/2026-12-14", 2, b'{"event":"seat-held"}') == b"5fc8dca2"
 
 
 def test_there_is_a_line_for_every_event(events: list[Recorded]) -> None:

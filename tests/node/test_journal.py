@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import sqlite3
 import sys
@@ -12,11 +13,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import orjson
 import psycopg
 import pytest
 
 from airline_node import journal as journal_module
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
+from airline_node.rows import checksum
 from ledger.events import BookingSettled, FlightEvent, HoldReleased, Recorded, ReleaseReason, SeatReturned
 
 if TYPE_CHECKING:
@@ -185,15 +188,14 @@ def meddle(path: Path, *statements: str) -> None:
         database.commit()
 
 
+FLIPPED = "its checksum does not hold"
 DAMAGE = {
-    "state = x'7b22'": "truncated",
-    "state = CAST(replace(CAST(state AS TEXT), '\"1A\"', '11') AS BLOB)": "Expected `str`",
-    "state = CAST(replace(CAST(state AS TEXT), 'seat-returned', 'seat-eaten') AS BLOB)": "Invalid value 'seat-eaten'",
-    "state = CAST(replace(CAST(state AS TEXT), '1A', CAST(x'ff' AS TEXT)) AS BLOB)": "invalid start byte",
-    "state = NULL": "a bytes-like object is required",
+    "state = x'7b22'": FLIPPED,
+    "state = CAST(replace(CAST(state AS TEXT), '1A', '1B') AS BLOB)": FLIPPED,
+    "originator_id = 'flight:AN1009/2026-12-14'": FLIPPED,
+    "state = NULL": "not subscriptable",
     "topic = 'booking-settled'": "its body is a seat-returned",
     "topic = 'antigravity:fly'": "its body is a seat-returned",
-    "originator_id = 'flight:AN1009/2026-12-14'": f"its body belongs to flight:{FLIGHT}",
 }
 
 
@@ -207,6 +209,23 @@ def test_a_damaged_row_is_named_and_never_believed(path: Path, change: str) -> N
     assert "/2026-12-14 version 2 (" in str(damage.value)
     assert DAMAGE[change] in str(damage.value)
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b'{"event":"seat-eaten"}', "Invalid value 'seat-eaten'"),
+        (b'{"event":', "truncated"),
+        (b'{"event":"\xff"}', "invalid start byte"),
+        (orjson.dumps({"event": "booking-settled", "at": 1, "booking": "x"}), "its body is a booking-settled"),
+    ],
+)
+def test_a_body_that_was_sealed_but_is_no_event_is_named(path: Path, body: bytes, fault: str) -> None:
+    append(str(path), returned(1))
+    sealed = checksum(f"flight:{FLIGHT}", 1, body) + body
+    meddle(path, f"UPDATE stored_events SET state = x'{sealed.hex()}'")
+    with pytest.raises(JournalDamaged, match=re.escape(fault)):
+        replayed(str(path))
 
 
 def test_a_lost_row_is_missed(path: Path) -> None:
