@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from airline_node import certificates, peer_routes, routes
 from airline_node.availability import Availability
@@ -39,6 +40,9 @@ from snapshots.store import SnapshotStore
 
 class ServerOptions(TypedDict):
     access_log: None
+    auto_decompress: bool
+    keepalive_timeout: float
+    lingering_time: float
     shutdown_timeout: float
 
 
@@ -46,8 +50,13 @@ GC_ALLOCATIONS = 50_000
 """Between two looks at the young garbage: the default of 700 costs a tenth of the processor under load."""
 DRAIN_MS = 6_000
 """How long orders under way may still take after SIGTERM; the whole end takes less than ten seconds."""
-SERVER: ServerOptions = {"access_log": None, "shutdown_timeout": 1.0}
-"""No line a request: it would cost as much as the request. A closed server waits a second for who still talks."""
+SERVER: ServerOptions = {
+    "access_log": None,  # A line a request would cost as much as the request.
+    "auto_decompress": False,  # No client of ours packs its body, and a few packed bytes can be seconds of work.
+    "keepalive_timeout": 20.0,  # Nor may one be silent, or at its headers, for longer. Peers keep theirs for 15 s.
+    "lingering_time": 1.0,  # What follows a refused body is thrown away for so long; then the connection is closed.
+    "shutdown_timeout": 1.0,  # A closed server waits a second for who still talks.
+}
 BACKLOG = 4_096
 """Connections that may wait to be accepted: 1,500 buyers come at once."""
 
@@ -68,8 +77,15 @@ def now() -> Millis:
 def serve(config: Config) -> int:
     """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why)."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(config))
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether aiohttp complains of this node. Of a malformed request it would log the sender's own bytes."""
+    fault = record.exc_info[1] if record.exc_info else None
+    return not isinstance(fault, (HttpProcessingError, web.RequestPayloadError))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -17,6 +17,7 @@ from airline_node import book as booking
 from airline_node import certificates as issuing
 from airline_node import config
 from airline_node import up as machine
+from airline_node.bench.command import bench
 from airline_node.timetable import load
 from ledger.terms import CARRIER_PATTERN, PASSENGERS_MAX, Millis
 
@@ -120,6 +121,9 @@ def certificates(
         issuing.make(out, codes)
     except issuing.CertificateTrouble as trouble:
         _give_up(trouble)
+
+
+app.command()(bench)
 
 
 def _now() -> Millis:

@@ -160,7 +160,8 @@ def _problem(error: Exception) -> Answer:
         case VaultTrouble() | JournalTrouble():
             # Both are asked before the node is, or only read: nothing was ordered yet.
             log.error("a request could not be served: %s", error)
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage", "storage does not answer", headers=LATER)
+            words = str(error) if error.known else "storage does not answer"
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage", words, headers=LATER)
         case _:
             log.error("a request failed", exc_info=error)
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "this node has a fault", known=False)

@@ -27,6 +27,7 @@ from eventsourcing.sqlite import (
 )
 
 from airline_node.rows import TAGS, BadRow, opened, sealed
+from airline_node.wal import promised_frames
 from ledger.events import AnyFlightEvent, Recorded, StreamName
 
 if TYPE_CHECKING:
@@ -291,10 +292,12 @@ def _sqlite(path: Path) -> Database:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JournalTrouble(f"another node is running in {path.parent}", known=True) from None
+        promised = promised_frames(path)
         datastore = SQLiteDatastore(path.as_uri(), originator_id_type="text")
         undo.callback(datastore.close)
         datastore.pool = DurablePool(db_name=path.as_uri(), lock_timeout=LOCK_WAIT_MS // 1000)
         _check_pages(datastore)
+        _check_log(datastore, promised)
         recorder = SQLiteApplicationRecorder(datastore)
         recorder.create_table()
         _connect_all(datastore)
@@ -309,12 +312,21 @@ def _sqlite(path: Path) -> Database:
 
 
 def _check_pages(datastore: SQLiteDatastore) -> None:
-    """Finds a torn page, though not a flipped bit in a body: a third of a second for a million events."""
+    """Finds a torn page, and an index that hides rows: half a second of CPU for a million events."""
     with datastore.transaction(commit=False) as cursor:
-        cursor.execute("PRAGMA quick_check(1)")
+        cursor.execute("PRAGMA integrity_check(1)")
         [verdict] = cursor.fetchone()
     if verdict != "ok":
         raise JournalTrouble(f"the journal is damaged: {verdict}", known=True)
+
+
+def _check_log(datastore: SQLiteDatastore, promised: int) -> None:
+    """SQLite takes a write-ahead log that is damaged for one that ends there, and forgets the rest without a word."""
+    with datastore.get_connection(commit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        _, found, _ = cursor.fetchone()
+    if found < promised:
+        raise JournalTrouble(f"the journal is damaged: {found} of {promised} pages of its log are sound", known=True)
 
 
 def _connect_all(datastore: SQLiteDatastore) -> None:

@@ -38,7 +38,7 @@ from ledger.terms import BookingId, Millis
 from ledger.waiting import Transactions
 from snapshots.form import picture
 
-INBOX_MAX = 4_000
+INBOX_MAX = 2_000
 """Commands of travellers that may wait; one more is refused, and nothing has happened."""
 INBOX_PEERS_MAX = 2 * INBOX_MAX
 """The same for peers: what they ask finishes what has begun, and so it goes on when travellers are turned away."""
@@ -135,15 +135,16 @@ class Node:
             async with asyncio.timeout(wait_ms / 1000):
                 [answer] = await asker
         except TimeoutError:
-            [answer] = await self._so_far(command.booking)
+            [answer] = await self._so_far(command)
         finally:
             self._no_longer_late(command.booking, asker)
         return cast(TravellerAnswer, answer)
 
-    async def _so_far(self, booking: BookingId) -> Sequence[Answer]:
+    async def _so_far(self, command: TravellerCommand) -> Sequence[Answer]:
         """A booking whose order is under way already: that it cannot be looked at now does not undo it."""
+        body_hash = command.body_hash if isinstance(command, OpenBooking) else ""
         try:
-            return await self._soon(self._put([ReadBooking(booking)], INBOX_PEERS_MAX))
+            return await self._soon(self._put([ReadBooking(command.booking, body_hash)], INBOX_PEERS_MAX))
         except Busy as trouble:
             raise Stopped(str(trouble)) from trouble
 
@@ -160,6 +161,11 @@ class Node:
         """An operator breaks a pledge, at their own risk and on record."""
         [answer] = await self._soon(self._put([command], INBOX_PEERS_MAX))
         return cast(PeerAnswer | Refusal, answer)
+
+    @property
+    def crowded(self) -> bool:
+        """The inbox is full: better to turn travellers away before anything is done for them."""
+        return self._commands >= INBOX_MAX
 
     @property
     def full(self) -> bool:

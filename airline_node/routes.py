@@ -114,9 +114,15 @@ def _booking(request: web.Request) -> BookingId:
     return wire.booking_id(request.match_info["booking"])
 
 
-def _take_orders(request: web.Request) -> None:
+def _be_open(request: web.Request) -> None:
     if why := request.app[CLOSED]():
         raise Fault(HTTPStatus.SERVICE_UNAVAILABLE, "closed", why, LATER)
+
+
+def _take_orders(request: web.Request) -> None:
+    _be_open(request)
+    if request.app[NODE].crowded:
+        raise Fault(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many orders are waiting already", LATER)
 
 
 # ---- what is on sale ---------------------------------------------------------------------------------------------
@@ -188,7 +194,7 @@ async def live(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    _take_orders(request)
+    _be_open(request)
     return respond_with(_health(request))
 
 

@@ -35,6 +35,7 @@ QUEUE_MAX = 5_000
 BATCH_MAX = 500
 """Requests in one transaction."""
 SECRET_BYTES = 32
+SQLITE_FULL = 13
 
 PRAGMAS: Mapping[str, str | int] = {
     "journal_mode": "wal",
@@ -143,7 +144,9 @@ class Vault:
             try:
                 answers = self._transact(batch)
             except Exception as error:  # Whatever it is, somebody waits for an answer, and others will ask.
-                answers = VaultTrouble(f"the vault failed: {_words(error)}", known=False)
+                full = getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_FULL
+                words = "there is no room on the disk" if full else f"the vault failed: {_words(error)}"
+                answers = VaultTrouble(words, known=full)
                 answers.__cause__ = error
             # The loop is closed if those who asked are gone with it.
             with suppress(RuntimeError):
@@ -247,7 +250,10 @@ def _prepared(path: Path) -> Connection:
     ).connect()
     try:
         for pragma, value in PRAGMAS.items():
-            connection.exec_driver_sql(f"PRAGMA {pragma}={value}")
+            # Unless the answer is read to its end, a switch to WAL that fails at its commit fails unseen.
+            with connection.exec_driver_sql(f"PRAGMA {pragma}={value}") as answer:
+                if answer.returns_rows:
+                    answer.all()
             if (found := connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()) != value:
                 raise VaultTrouble(f"{path} cannot be used: {pragma} stays {found}", known=True)
         _TABLES.create_all(connection)

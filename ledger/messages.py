@@ -203,7 +203,10 @@ class CancelBooking(Struct, frozen=True):
 
 
 class ReadBooking(Struct, frozen=True):
+    """As it is now. With `body_hash` it is asked by who ordered just that, and is told if the id is another order's."""
+
     booking: BookingId
+    body_hash: str = ""
 
 
 TravellerCommand: TypeAlias = OpenBooking | ConfirmBooking | CancelBooking | ReadBooking

@@ -29,7 +29,7 @@ def reply(booking: Booking, command: Command) -> TravellerAnswer | Outcome | Non
         case OpenBooking() if booking.phase is Phase.UNKNOWN:
             assert command.objection is not None, "a new booking without objection was not opened"
             return command.objection
-        case OpenBooking() if booking.body_hash not in ("", command.body_hash):
+        case OpenBooking() | ReadBooking() if command.body_hash and booking.body_hash not in ("", command.body_hash):
             return Refusal("booking-id-reused", "this booking id was used before, for something else")
         case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking() if booking.phase is Phase.UNKNOWN:
             return Refusal("no-such-booking", "no booking with this id is known here")

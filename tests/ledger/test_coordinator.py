@@ -121,6 +121,13 @@ def test_rule_6_the_same_id_with_other_contents_is_refused_and_changes_nothing()
     )
 
 
+def test_rule_6_who_looks_again_for_another_order_under_the_same_id_does_not_hear_of_the_first() -> None:
+    ana = booking(opened(), voting(), committed())
+    reused = Refusal("booking-id-reused", "this booking id was used before, for something else")
+    assert coordinator.reply(ana, ReadBooking(ANA, "another body")) == reused
+    assert seen(coordinator.reply(ana, ReadBooking(ANA, ana.body_hash))).status is Status.CONFIRMED
+
+
 # ---- vote -----------------------------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,7 @@ class ScriptedNode:
     """Hears commands and says what it is told to say."""
 
     def __init__(self) -> None:
+        self.crowded = False
         self.heard: list[TravellerCommand] = []
         self.says: TravellerAnswer | Exception = view(Status.CONFIRMED)
         self.speaks = asyncio.Event()
@@ -501,6 +502,17 @@ def test_figures_are_told_with_their_units(tmp_path: Path) -> None:
         assert "passcom_events_total 7.0" in text
         assert "# TYPE passcom_events_total counter" in text
         assert "# TYPE passcom_inbox_commands gauge" in text
+
+    served(tmp_path, story)
+
+
+def test_a_crowd_is_turned_away_before_anything_is_kept_for_it(tmp_path: Path) -> None:
+    async def story(port: Port) -> None:
+        port.node.crowded = True
+        sent = await port.put()
+        assert (await problem(sent), sent.headers["Retry-After"]) == ((503, "busy", True), "1")
+        assert port.node.heard == []
+        assert await port.vault.travellers(BOOKING) is None
 
     served(tmp_path, story)
 

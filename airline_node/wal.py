@@ -1,0 +1,49 @@
+"""A witness of SQLite's write-ahead log: how much of it an earlier process had on disk.
+
+SQLite recovers that log up to the first frame whose checksum fails, as after a power cut, and says nothing: one flipped
+bit in it takes back every commit that follows. The shared memory beside it outlives a kill and counts the frames that
+were fsynced. After a power cut it may be older, or not there: then it says less, never more. (SQLite's "WAL-mode File
+Format", sections 1 and 2.)
+"""
+
+import struct
+from pathlib import Path
+from typing import Final
+
+INDEX_HEADER: Final = struct.Struct("=12xB3xI12x8s8x")
+"""Is it initialized? How many frames are committed, and the salts of this log."""
+MOVED: Final = struct.Struct("=I")
+MOVED_AT: Final = 2 * INDEX_HEADER.size
+LOG_HEADER: Final = struct.Struct(">16x8s8x8x8s")
+"""The salts of the log, and of its first frame."""
+
+
+def promised_frames(database: Path) -> int:
+    """Frames that must be found in the log, because they were committed there and are not in the database yet."""
+    try:
+        index = Path(f"{database}-shm").read_bytes()
+        log = Path(f"{database}-wal").read_bytes()[: LOG_HEADER.size]
+    except FileNotFoundError:
+        return 0
+    if len(index) < MOVED_AT + MOVED.size or index[: INDEX_HEADER.size] != index[INDEX_HEADER.size : MOVED_AT]:
+        return 0
+    ready, frames, salts = INDEX_HEADER.unpack_from(index)
+    [moved] = MOVED.unpack_from(index, MOVED_AT)
+    return int(frames) if ready and moved < frames and _is_of(log, salts) else 0
+
+
+def _is_of(log: bytes, salts: bytes) -> bool:
+    """A log that was begun anew has other salts. Where its header is damaged the first frame has them too."""
+    if len(log) < LOG_HEADER.size:
+        return True
+    in_header, in_frame = LOG_HEADER.unpack(log)
+    return in_header == salts or (in_frame == salts and not _header_holds(log))
+
+
+def _header_holds(log: bytes) -> bool:
+    order = ">" if log[3] & 1 else "<"
+    first = second = 0
+    for one, two in struct.iter_unpack(f"{order}2I", log[:24]):
+        first = (first + one + second) & 0xFFFFFFFF
+        second = (second + two + first) & 0xFFFFFFFF
+    return struct.pack(">2I", first, second) == log[24:32]

@@ -1,0 +1,456 @@
+"""`passcom bench`: its travellers, what it lets them ask for, its figures; and one small run of the whole."""
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import Progress
+from typer.testing import CliRunner
+
+from airline_node.availability import FLIGHTS_PER_CARRIER_MAX
+from airline_node.bench import grow
+from airline_node.bench.command import FOUND, TROUBLE, bench, exit_code
+from airline_node.bench.crew import BenchTrouble, Crew
+from airline_node.bench.exchange import Line, Reply, request
+from airline_node.bench.goods import Mode, Stock
+from airline_node.bench.load import Crowd, Journey, Outcomes, Step, crowd
+from airline_node.bench.longlog import fill
+from airline_node.bench.nodes import Spent, elsewhere, journal, started
+from airline_node.bench.page import page
+from airline_node.bench.report import Growth, GrowthRow, Report, latency, report, table, throughput
+from airline_node.bench.run import Measured, Wanted, merged
+from airline_node.bench.sized import sized
+from airline_node.config import LEDGER, Address
+from airline_node.journal import Journal
+from airline_node.rebuild import rebuild
+from airline_node.timetable import SALE_DAYS, load
+from airline_node.up import HOST, Tokens
+from ledger.audit import Fault, Finding
+from snapshots.store import SnapshotStore
+
+JOURNEY = Journey(("IP4001/2026-12-14", "JG2055/2026-12-14"), "/api/itineraries?origin=FEC&destination=BSB")
+Answer = Callable[[bytes], bytes]
+"""What a server says to the head and body of a request."""
+
+
+@asynccontextmanager
+async def server(answer: Answer, *, then_close: bool = False) -> AsyncIterator[Address]:
+    """Speaks raw bytes, so that it can be as strange as a test wants."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            while head := await reader.read(2**16):
+                writer.write(answer(head))
+                await writer.drain()
+                if then_close:
+                    break
+
+    listening = await asyncio.start_server(serve, HOST, 0)
+    async with listening:
+        yield Address(*listening.sockets[0].getsockname()[:2])
+
+
+def says(status: int, body: str, *more: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} Words", *more, f"Content-Length: {len(body)}", "", body]
+    return "\r\n".join(lines).encode()
+
+
+CONFIRMED = says(201, '{"status":"confirmed"}')
+
+# ---- a traveller's line -----------------------------------------------------------------------------------------
+
+
+async def asked_twice(address: Address) -> tuple[Reply, Reply, bool]:
+    line = await Line.to(address)
+    asked = request("PUT", "/api/bookings/1", address, b"{}")
+    async with asyncio.timeout(2):
+        first = await line.ask(asked)
+        open_between = line.is_open
+        second = await line.ask(asked)
+    line.close()
+    return first, second, open_between
+
+
+def test_a_line_is_kept_from_one_request_to_the_next() -> None:
+    async def main() -> None:
+        async with server(lambda _: CONFIRMED) as address:
+            expected = Reply(201, b'{"status":"confirmed"}')
+            assert await asked_twice(address) == (expected, expected, True)
+
+    asyncio.run(main())
+
+
+def test_an_answer_in_pieces_is_one_answer() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await reader.read(2**16)
+            for byte in CONFIRMED:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+
+    async def main() -> None:
+        listening = await asyncio.start_server(serve, HOST, 0)
+        async with listening, asyncio.timeout(2):
+            address = Address(*listening.sockets[0].getsockname()[:2])
+            line = await Line.to(address)
+            assert await line.ask(request("GET", "/", address)) == Reply(201, b'{"status":"confirmed"}')
+            line.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_says_it_closes_is_not_asked_again_on_that_line() -> None:
+    async def main() -> None:
+        async with server(lambda _: says(201, "{}", "Connection: close")) as address:
+            line = await Line.to(address)
+            assert await line.ask(request("GET", "/", address)) == Reply(201, b"{}")
+            assert not line.is_open
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"ICY 200 OK\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        CONFIRMED * 2,
+    ],
+    ids=["not HTTP", "of unknown length", "more than was asked"],
+)
+def test_an_answer_that_is_not_understood_ends_the_line(answer: bytes) -> None:
+    async def main() -> bool:
+        async with server(lambda _: answer) as address, asyncio.timeout(2):
+            line = await Line.to(address)
+            try:
+                await line.ask(request("GET", "/", address))
+            except ConnectionError:
+                return True
+            await asyncio.sleep(0)
+            return not line.is_open
+
+    assert asyncio.run(main())
+
+
+def test_a_line_that_breaks_says_so_to_who_waits() -> None:
+    async def main() -> None:
+        async with server(lambda _: b"HTTP/1.1 20", then_close=True) as address, asyncio.timeout(2):
+            line = await Line.to(address)
+            with pytest.raises(ConnectionError):
+                await line.ask(request("GET", "/", address))
+
+    asyncio.run(main())
+
+
+# ---- travellers -------------------------------------------------------------------------------------------------
+
+
+class Pipe:
+    """The other end of a process's pipe: lets it begin at once and remembers the last thing that it said."""
+
+    said: int | Outcomes = 0
+
+    def send(self, said: int | Outcomes) -> None:
+        self.said = said
+
+    def recv(self) -> int:
+        return 0
+
+
+def outcomes(answer: Answer, *, mixed: bool = False, users: int = 2, orders: int = 4) -> Outcomes:
+    async def main() -> Outcomes:
+        async with server(answer) as address:
+            work = Crowd(
+                addresses=(address,), users=users, journeys=(JOURNEY,), orders=(0,) * orders, mixed=mixed, seed=1
+            )
+            pipe = Pipe()
+            await asyncio.to_thread(crowd, work, pipe)
+            assert isinstance(pipe.said, Outcomes)
+            return pipe.said
+
+    return asyncio.run(main())
+
+
+def test_every_order_is_placed_once_whoever_takes_it() -> None:
+    asked: list[bytes] = []
+
+    def node(head: bytes) -> bytes:
+        asked.append(head)
+        return CONFIRMED
+
+    seen = outcomes(node)
+    ids = {head.split()[1] for head in asked}
+    assert len(asked) == len(ids) == len(seen.confirmed) == seen.finished == 4
+    assert len(seen.latencies[Step.BUY]) == 4
+
+
+def test_a_second_run_does_not_repeat_the_orders_of_the_first() -> None:
+    first, second = outcomes(lambda _: CONFIRMED), outcomes(lambda _: CONFIRMED)
+    assert not set(first.confirmed) & set(second.confirmed)
+
+
+def test_a_traveller_who_does_not_know_asks_again_under_the_same_id() -> None:
+    answers = iter([says(202, "{}"), says(503, '{"error":"busy"}'), CONFIRMED])
+    asked: list[bytes] = []
+
+    def node(head: bytes) -> bytes:
+        asked.append(head.split()[1])
+        return next(answers)
+
+    seen = outcomes(node, users=1, orders=1)
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+    assert (len(seen.confirmed), dict(seen.trouble)) == (1, {"HTTP 503": 1})
+
+
+def test_a_refusal_is_counted_by_its_reason() -> None:
+    seen = outcomes(lambda _: says(409, '{"error":"seat-taken"}'), users=1, orders=3)
+    assert (dict(seen.refusals), len(seen.denied), seen.confirmed) == ({"seat-taken": 3}, 3, [])
+
+
+def test_mixed_travellers_search_hold_and_then_confirm_or_cancel() -> None:
+    def node(head: bytes) -> bytes:
+        method, path, _ = head.split(maxsplit=2)
+        status = {b"GET": "none", b"PUT": "held"}.get(method) or path.rpartition(b"/")[2].decode() + "ed"
+        return says(200, json.dumps({"status": status.replace("cancel", "cancell")}))
+
+    seen = outcomes(node, mixed=True, users=10, orders=30)
+    assert len(seen.latencies[Step.SEARCH]) == len(seen.latencies[Step.HOLD]) == 30
+    assert len(seen.latencies[Step.CANCEL]) == len(seen.denied)
+    assert len(seen.confirmed) + len(seen.denied) == 30
+    assert seen.confirmed
+    assert seen.denied
+
+
+def test_a_process_that_dies_is_trouble_at_once() -> None:
+    with Crew[int](_die, [()]) as crew, pytest.raises(BenchTrouble, match="died"):
+        crew.first()
+
+
+def _die(_link: object) -> None:
+    raise SystemExit(3)
+
+
+# ---- what is asked for ------------------------------------------------------------------------------------------
+
+
+def test_no_more_is_asked_for_than_is_free() -> None:
+    stock = Stock(bookings=100)
+    stock.take(Journey(("A", "B"), ""), [30, 5], share=10)
+    stock.take(Journey(("A", "C"), ""), [30, 90], share=10)
+    stock.take_more()
+    assert not stock.full
+    wanted = [flight for order in stock.orders for flight in stock.journeys[order].flights]
+    assert (wanted.count("A"), wanted.count("B")) == (30, 5)
+
+
+def test_a_network_of_another_size_has_so_many_flights() -> None:
+    timetable = load()
+    today = timetable.today(NOW)
+    for flights in (400, 10_000, 50_000):
+        resized = sized(timetable, flights)
+        numbers = [weekly.number for weekly in resized.week]
+        assert len(numbers) == len(set(numbers))
+        opened = [len(resized.departures(code, today, SALE_DAYS, at=NOW)) for code in resized.carriers]
+        assert abs(sum(opened) - flights) < flights / 10
+        assert 0 < min(opened) <= max(opened) < FLIGHTS_PER_CARRIER_MAX
+        for weekly in resized.week:
+            departure, arrival = resized.times(weekly, today)
+            assert departure < arrival
+
+
+NOW = int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()) * 1000
+
+# ---- the figures ------------------------------------------------------------------------------------------------
+
+
+FINDING = Finding(Fault.SOLD_TWICE, "flight:AN1001/2026-12-14", "12A is <Ana's> & Rui's")
+
+
+def measured(**given: object) -> Measured:
+    seen = Outcomes(
+        confirmed=["a", "b"],
+        denied=["c"],
+        ends=array("Q", [100, 200, 1_000]),
+        seconds=1.0,
+        cpu_seconds=0.3,
+        latencies={Step.BUY: array("Q", [1_000, 2_000, 3_000])},
+    )
+    spent = Spent(name="AN", events=30, writes=3, cpu_seconds=0.006, stored_bytes=3_000, resident_bytes=2**20)
+    fields = {
+        "wanted": Wanted(users=2, bookings=3, carriers=1, mode=Mode.SPREAD),
+        "outcomes": seen,
+        "busy": (0.3,),
+        "spent": (spent,),
+        "empty_per_second": 30.0,
+        "at_rest": True,
+    }
+    return Measured(**(fields | given))  # type: ignore[arg-type]  # a test's own mistake shows at once
+
+
+def shown(findings: Sequence[Finding] = (), **given: object) -> Report:
+    return report(measured(**given), findings, NOW)
+
+
+def test_costs_are_of_every_order_and_rates_of_what_was_sold() -> None:
+    figures = shown()
+    assert (figures.bookings_per_second, figures.orders_per_second, figures.ratio) == (2.0, 3.0, 0.1)
+    assert (figures.events_per_order, figures.bytes_per_order) == (10.0, 1_000.0)
+    assert figures.nodes[0].cpu_ms_per_order == pytest.approx(2.0)
+
+
+def test_a_percentile_is_a_latency_that_was_measured() -> None:
+    every = latency(range(1_000, 1_001_000, 1_000))
+    assert (every.p50, every.p90, every.p99, every.p999) == (501, 901, 991, 1_000)
+    assert latency([7_000]).p999 == 7
+
+
+def test_the_throughput_adds_up_to_what_was_done() -> None:
+    ends = [random.Random(1).randrange(12_000) for _ in range(5_000)]
+    slices = throughput(ends, 12.0)
+    assert sum(slices) * 12.0 / len(slices) == pytest.approx(5_000)
+
+
+def test_a_figure_that_was_not_measured_is_a_dash() -> None:
+    spent = Spent(name="AN", events=30, writes=3, cpu_seconds=None, stored_bytes=None, resident_bytes=None)
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(table(shown(spent=(spent,))))
+    assert [line.split()[3] for line in captured.get().splitlines() if line.startswith("bytes per order")] == ["-"]
+
+
+def test_it_is_said_when_the_travellers_were_the_limit() -> None:
+    assert shown().warnings == ()
+    [warning] = shown(busy=(0.2, 0.97)).warnings
+    assert "limit" in warning
+
+
+def test_a_run_that_sold_nothing_proves_nothing() -> None:
+    assert any("proves nothing" in warning for warning in shown(outcomes=Outcomes(seconds=1.0)).warnings)
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_shows_what_was_found() -> None:
+    growth = Growth(title="Users", axis="users", columns=("bookings/s",), rows=(GrowthRow(16, (5.0,)),))
+    figures = replace(shown([FINDING]), growth=(growth,))
+    html = page(figures)
+    assert "12A is &lt;Ana&#x27;s&gt; &amp; Rui&#x27;s" in html
+    assert html.count("<svg") == 3
+    for outside in ("http:", "https:", "src=", "<script", "<link", "@import", "url("):
+        assert outside not in html
+
+
+def test_whatever_the_audit_finds_is_told_to_the_shell() -> None:
+    assert shown([FINDING]).audit.sold_twice == 1
+    assert (exit_code(shown([FINDING])), exit_code(shown())) == (FOUND, 0)
+
+
+def test_what_several_processes_have_seen_is_put_together() -> None:
+    whole = merged([measured().outcomes, measured().outcomes])
+    assert (whole.finished, len(whole.confirmed), list(whole.latencies[Step.BUY])) == (6, 4, [1_000, 2_000, 3_000] * 2)
+
+
+# ---- the whole --------------------------------------------------------------------------------------------------
+
+APP = typer.Typer(pretty_exceptions_enable=False)
+APP.command()(bench)
+
+
+@pytest.mark.slow
+def test_a_run_sells_audits_and_reports(tmp_path: Path) -> None:
+    html = tmp_path / "report.html"
+    words = ["--users", "9", "--bookings", "40", "--mode", "mixed", "--html", str(html), "--json"]
+    told = CliRunner().invoke(APP, [*words, "--data", str(tmp_path / "data")])
+    assert told.exit_code == 0, told.output
+    figures = json.loads(told.stdout)
+    assert figures["confirmed"] + figures["denied"] == 40
+    assert figures["confirmed"] > 0
+    assert figures["errors"] == {}
+    assert figures["audit"] == {
+        "sold_twice": 0,
+        "half_sold": 0,
+        "acknowledged_and_missing": 0,
+        "other": 0,
+        "findings": [],
+    }
+    assert len(figures["nodes"]) == 3
+    assert "<svg" in html.read_text()
+    assert any(journal(tmp_path / "data" / "run" / "AN"))
+
+
+@pytest.mark.slow
+def test_nodes_that_run_already_are_measured_and_audited_too(tmp_path: Path) -> None:
+    with started(tmp_path) as nodes:
+        tokens = tmp_path / "tokens.json"
+        tokens.write_text(json.dumps({"operator": nodes[0].tokens.operator, "auditor": nodes[0].tokens.auditor}))
+        where = [word for node in nodes for word in ("--at", f"http://{node.address}")]
+        words = [*where, "--tokens", str(tokens), "--users", "9", "--bookings", "300", "--mode", "hot", "--json"]
+        told = CliRunner().invoke(APP, words)
+    assert told.exit_code == 0, told.output
+    figures = json.loads(told.stdout)
+    assert figures["refusals"]["seat-taken"] == figures["denied"] > 0 < figures["confirmed"]
+    assert figures["bytes_per_order"] is None, "nobody knows where their files lie"
+
+
+@pytest.mark.slow
+def test_nothing_is_left_behind_when_it_is_told_to_end(tmp_path: Path) -> None:
+    program = "import typer; from airline_node.bench.command import bench; a = typer.Typer(); a.command()(bench); a()"
+    with subprocess.Popen([sys.executable, "-c", program, "--data", str(tmp_path)], stdout=subprocess.DEVNULL) as run:
+        locks = [tmp_path / "run" / carrier / f"{LEDGER}.lock" for carrier in load().carriers]
+        while not all(lock.exists() for lock in locks):
+            assert run.poll() is None
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(30) == TROUBLE
+    for lock in locks:
+        Journal.open(str(lock.with_suffix(""))).close()
+
+
+@pytest.mark.slow
+def test_nobody_at_the_address_is_trouble_with_a_sentence() -> None:
+    told = CliRunner().invoke(APP, ["--at", "http://127.0.0.1:1", "--tokens", "nowhere.json"])
+    assert told.exit_code == TROUBLE
+    with pytest.raises(BenchTrouble, match="does not answer"):
+        elsewhere(["http://127.0.0.1:1"], Tokens("", ""))
+    with pytest.raises(BenchTrouble, match="is not http"):
+        elsewhere(["localhost"], Tokens("", ""))
+
+
+@pytest.mark.slow
+def test_a_long_log_is_one_that_a_node_can_have_written(tmp_path: Path) -> None:
+    with Crew[str](fill, [(tmp_path, "IP", 9_000)]) as crew:
+        assert crew.results(lambda _: None) == ["IP"]
+    with closing(Journal.open(str(tmp_path / LEDGER))) as log:
+        rebuilt = asyncio.run(rebuild("IP", load().carriers["IP"].prefix, log, SnapshotStore(tmp_path / "snapshots")))
+    assert rebuilt.replayed == rebuilt.position > 9_000
+    assert not rebuilt.ledger.bookings, "all have come to their end"
+    assert any(flight.taken for flight in rebuilt.ledger.flights.values())
+
+
+@pytest.mark.slow
+def test_what_grows_is_measured_at_every_size(tmp_path: Path) -> None:
+    def clock() -> int:
+        return time.time_ns() // 1_000_000
+
+    with Progress(disable=True) as progress:
+        logs = grow.events((0, 900), tmp_path / "events", clock, progress, bookings=20)
+        networks = grow.flights((400,), tmp_path / "flights", clock, progress, bookings=20)
+    for growth in (logs, networks):
+        for row in growth.rows:
+            assert len(row.figures) == len(growth.columns)
+            assert all(figure > 0 for figure in row.figures)
+    assert [row.size for row in logs.rows] == [0, 900]
+    assert not any((tmp_path / "events").iterdir())
