@@ -24,6 +24,7 @@ from ledger.events import (
 )
 from ledger.messages import (
     Abort,
+    ReadBooking,
     Refusal,
     Release,
     SegmentState,

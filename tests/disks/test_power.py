@@ -1,0 +1,120 @@
+"""The power goes at any moment: whatever the disk kept of the writes, nothing acknowledged is lost.
+
+From one record of writes and fsyncs, thousands of the images that the rules of the disk allow are made and opened.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.disks.carrier import SCRIPT, Life
+from tests.disks.images import Cuts, Image, Survey, images, survey
+from tests.disks.lives import CREWS, Lives
+from tests.disks.recording import SAID, SHARED_MEMORY, SYNCED, calls
+
+pytestmark = pytest.mark.slow
+
+THOROUGH = 10 if os.environ.get("PASSCOM_DISKS") == "all" else 1
+SURVEYS, DRAWS = 4 * THOROUGH, 8
+LIVED_ON = 60 * THOROUGH
+SHOWN = 5
+INTERRUPTED_AT = 150
+"""The first of the two lives of a record is killed at this call; the second one ends in peace."""
+
+
+@pytest.fixture(scope="module")
+def surveyors() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(CREWS, get_context("spawn")) as pool:
+        yield pool
+
+
+def two_lives(lives: Lives, *, careless: bool = False) -> Life:
+    """A record of selling, a kill, a start again and an orderly end."""
+    first = lives.new(fault=f"b {INTERRUPTED_AT}", careless=careless)
+    known = len(lives.live(first).heard)
+    assert known
+    shared_memory(first).mkdir()
+    for path in first.disk.glob(f"*{SHARED_MEMORY}"):
+        shutil.copy(path, shared_memory(first))
+    second = Life(folder=first.folder, known=known, fault="- 0", careless=careless)
+    assert lives.live(second).code == 0
+    return first
+
+
+def shared_memory(life: Life) -> Path:
+    """SQLite's, as it was between the two lives: it may be on the disk, or not, whatever happened since."""
+    return Path(life.folder, "shared memory")
+
+
+def surveyed(pool: ProcessPoolExecutor, lives: Lives, cuts: Sequence[Cuts]) -> Survey:
+    found = [*pool.map(survey, cuts, repeat(lives.promised))]
+    return Survey(
+        sum(each.images for each in found),
+        [lost for each in found for lost in each.lost],
+        [stopped for each in found for stopped in each.stopped],
+    )
+
+
+def test_after_a_power_cut_everything_acknowledged_is_there(lives: Lives, surveyors: ProcessPoolExecutor) -> None:
+    life = two_lives(lives)
+    cuts = Cuts(record=life.record, disk=life.disk, seed=0, draws=DRAWS)
+    later = replace(cuts, first=INTERRUPTED_AT + len(SCRIPT), stale=shared_memory(life))
+    seeds = [replace(each, seed=seed) for seed in range(SURVEYS // 2) for each in (cuts, later)]
+    found = surveyed(surveyors, lives, seeds)
+    print(f"{found.images} images after a power cut")
+    assert not found.lost, "\n".join(found.lost[:SHOWN])
+    assert not found.stopped, "\n".join(found.stopped[:SHOWN])
+    assert found.images > 1_000
+
+
+def test_after_a_power_cut_the_node_goes_on_as_if_nothing_had_happened(lives: Lives) -> None:
+    life = two_lives(lives)
+    cuts = Cuts(record=life.record, disk=life.disk, seed=4711, draws=DRAWS)
+    drawn = [*images(cuts)]
+
+    def live_on(image: Image) -> Iterator[str]:
+        after = lives.new()
+        image.write(after.disk)
+        yield from (f"{image.where}: {wrong}" for wrong in lives.wrong(after, image.known))
+
+    wrong = list(lives.each(live_on, drawn[:: max(1, len(drawn) // LIVED_ON)]))
+    assert not wrong, "\n".join(wrong[:SHOWN])
+
+
+def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(
+    lives: Lives, surveyors: ProcessPoolExecutor
+) -> None:
+    """Else the tests above would prove nothing."""
+    life = two_lives(lives, careless=True)
+    cuts = [Cuts(record=life.record, disk=life.disk, seed=seed) for seed in range(CREWS)]
+    found = surveyed(surveyors, lives, cuts)
+    print(f"synchronous=NORMAL: {len(found.lost)} of {found.images} images have lost what was acknowledged")
+    assert len(found.lost) > found.images // 10
+
+
+def test_what_a_failed_fsync_may_have_lost_was_never_acknowledged(lives: Lives, surveyors: ProcessPoolExecutor) -> None:
+    undisturbed = lives.new(fault="- 0")
+    assert lives.live(undisturbed).code == 0
+    cuts = []
+    for number in fsyncs(undisturbed):
+        life = lives.new(fault=f"e {number}")
+        lives.live(life)
+        cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // THOROUGH))
+    found = surveyed(surveyors, lives, cuts)
+    print(f"{found.images} images after {len(cuts)} failed fsyncs and a power cut")
+    assert not found.lost, "\n".join(found.lost[:SHOWN])
+    assert not found.stopped, "\n".join(found.stopped[:SHOWN])
+    assert found.images > 300
+
+
+def fsyncs(life: Life) -> list[int]:
+    """Their numbers, as a plan counts."""
+    made = [call for call in calls(life.record) if call.op != SAID]
+    return [number for number, call in enumerate(made, 1) if call.op == SYNCED]
