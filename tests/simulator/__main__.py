@@ -1,78 +1,99 @@
 """`python -m tests.simulator --seeds N --from K`: live through N worlds, and print how to replay a bad one."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from tests.simulator.checker import Violation
-from tests.simulator.run import live, missing
-from tests.simulator.world import World
+from tests.simulator.direct import DirectWorld
+from tests.simulator.planted import FAULTS, seeds_until_caught
+from tests.simulator.run import PINNED, live, live_many, missing, report
 
-FAILURES_MAX = 10
-"""So many are printed; one is enough to begin with."""
+REPORTS_MAX = 3
+"""So many failures are told at length; one is enough to begin with."""
+
+console = Console(markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> int:
     parser = ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000, help="how many worlds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at the same time")
     parser.add_argument("--transcript", action="store_true", help="print all that happens in the first world only")
+    parser.add_argument("--without", default="", help="with --transcript: parts to leave out, with commas between")
     parser.add_argument("--about", default="", help="with --transcript: only the lines with this word")
     parser.add_argument("--digest", action="store_true", help="print one number for all that happens in each world")
+    parser.add_argument("--planted", action="store_true", help="plant each known fault; print when it was caught")
     chosen = parser.parse_args()
+    seeds = range(chosen.first, chosen.first + chosen.seeds)
     if chosen.transcript:
-        return print_transcript(chosen.first, chosen.about)
+        return print_transcript(chosen.first, frozenset(filter(None, chosen.without.split(","))), chosen.about)
     if chosen.digest:
-        return print_digests(range(chosen.first, chosen.first + chosen.seeds))
-    return run(range(chosen.first, chosen.first + chosen.seeds))
+        return print_digests(seeds)
+    if chosen.planted:
+        return print_planted()
+    return run(seeds, chosen.processes)
 
 
-def run(seeds: range) -> int:
-    console = Console()
+def run(seeds: range, processes: int) -> int:
     counts: Counter[str] = Counter()
-    failures = 0
-    for seed in track(seeds, "worlds", console=console):
-        ending = live(seed)
-        counts.update(ending.counts)
-        if ending.violation:
-            failures += 1
-            if failures <= FAILURES_MAX:
-                console.print(str(ending), markup=False, highlight=False)
+    broken = [seed for seed in PINNED if live(seed).violation]
+    with Progress(console=console) as progress:
+        task = progress.add_task("worlds", total=len(seeds))
+        for tally in live_many(seeds, processes):
+            progress.advance(task, tally.seeds)
+            counts.update(tally.counts)
+            for ending in tally.broken:
+                broken.append(ending.seed)
+                if len(broken) <= REPORTS_MAX:
+                    progress.console.print(report(ending.seed))
     for name, number in sorted(counts.items()):
-        console.print(f"{number:10,}  {name}", markup=False, highlight=False)
+        console.print(f"{number:12,}  {name}")
     lacking = missing(counts, len(seeds))
     for name in lacking:
-        console.print(f"never happened, so nothing is proved: {name}", markup=False)
-    console.print(f"{len(seeds):,} worlds, {failures:,} with a violation")
-    return 1 if failures or lacking else 0
+        console.print(f"too rare for this run to prove anything: {name}")
+    console.print(f"{len(seeds):,} worlds, {len(broken):,} with a violation {sorted(broken)[:20] or ''}")
+    return 1 if broken or lacking else 0
 
 
-def print_transcript(seed: int, about: str) -> int:
-    world = World(seed)
+def print_transcript(seed: int, without: frozenset[str], about: str) -> int:
+    world = DirectWorld(seed, without)
     violation = ""
     try:
         world.live()
     except Violation as found:
         violation = str(found)
-    for line in world.transcript():
-        if about in line:
-            print(line)
+    for line in world.trace.lines(about):
+        print(line)
     print(f"seed {seed}: {violation or 'all held'}")
     return 1 if violation else 0
 
 
 def print_digests(seeds: range) -> int:
     for seed in seeds:
-        world = World(seed)
+        world = DirectWorld(seed)
         try:
             world.live()
         except Violation as found:
             world.note("--", "ends", found)
-        print(seed, world.digest())
+        print(seed, world.trace.digest())
     return 0
+
+
+def print_planted() -> int:
+    """The proof that the checks bite."""
+    missed = 0
+    for fault in FAULTS:
+        seeds, violation = seeds_until_caught(fault)
+        missed += not violation
+        console.print(f"{seeds if violation else 'missed':>7}  {fault.name}: {violation[:150]}")
+    console.print(f"{len(FAULTS)} faults planted, {missed} not caught")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from ledger.messages import (
     Held,
     Hold,
     Inquire,
+    OpenBooking,
     Outcome,
     PeerMessage,
     Pledged,
@@ -330,15 +331,20 @@ class Checker:
             case Word.PLEDGED | Word.UNDECIDED:
                 pass
 
-    def told(self, carrier: CarrierCode, command: TravellerCommand, answer: Answer) -> None:
-        """A node answers a traveller: what must be on its disk before, and what they must not have heard before."""
+    def told(self, carrier: CarrierCode, command: TravellerCommand, answer: Answer, was_open: bool) -> None:
+        """A node answers a traveller: what must be on its disk before, and what they must not have heard before.
+
+        `was_open`: the booking was on disk when the command came. An answer may be as old as that, and no older.
+        """
         known = self.order((carrier, command.booking))
         if isinstance(answer, Refusal):
-            must(answer.error != "no-such-booking" or known.opened is None, "a booking was denied that is on disk")
+            must(answer.error != "no-such-booking" or not was_open, "a booking was denied that is on disk")
             self.counts[f"told: {answer.error}"] += 1
             return
         must(isinstance(answer, BookingView), f"{command} was answered {answer}")
         assert isinstance(answer, BookingView)
+        if isinstance(command, OpenBooking) and known.opened:
+            must(known.opened.body_hash == command.body_hash, f"{command.booking} was two orders under one id")
         status = answer.status
         self.counts[f"told: {status}"] += 1
         if status is Status.CONFIRMED:
@@ -357,6 +363,10 @@ class Checker:
         if status is Status.CANCELLED:
             must(known.asked_to_cancel, f"{command.booking} was cancelled and nobody asked for it")
         known.told.add(status)
+
+    def is_open(self, carrier: CarrierCode, booking: BookingId) -> bool:
+        """Whether this carrier's disk has the booking."""
+        return self.order((carrier, booking)).opened is not None
 
     def ordered(self, carrier: CarrierCode, command: TravellerCommand) -> None:
         """A traveller sends an order, whether it arrives or not."""

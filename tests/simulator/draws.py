@@ -1,57 +1,81 @@
-"""What a seed decides: how bad the world is, what flies, who books what."""
+"""What a seed decides: how bad the world is, what flies, who books what.
 
+Every part of a world draws from a stream of chances of its own, so that one part can be left out and the others stay
+as they are. `without` names the parts that are left out.
+"""
+
+from collections.abc import Collection, Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from msgspec import Struct
 
 from ledger.events import FlightScheduled
-from ledger.messages import OpenBooking, ReadTransactions
+from ledger.messages import OpenBooking
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis, Segment
-from tests.simulator.travellers import HABITS, ONE_STEP, Traveller
+from tests.simulator.disk import SOUND, DiskTrouble
+from tests.simulator.network import CLEAR, NetworkTrouble
+from tests.simulator.travellers import HABITS, ONE_STEP, Habit
 
-if TYPE_CHECKING:
-    from tests.simulator.world import World
+T = TypeVar("T")
 
 START: Millis = 1_790_000_000_000
 HOUR_MS = 3_600_000
 SKEW_MS_MAX = HOUR_MS
-TROUBLE_MS = 90_000
+STORM_MS = 60_000
+"""How long the trouble of a day lasts."""
+TRAVELLERS_MIN, TRAVELLERS_MAX = 6, 14
+"""A day's."""
 NO_SUCH_FLIGHT: FlightId = "JG9999/2026-12-14"
 FARE = 10_000
 
 
 class Trouble(Struct, frozen=True):
-    """How bad a world is: probabilities a message, of a crash in the middle of a write, mean pauses between blows."""
+    """How bad a day is. The last four are mean pauses between blows; 0 means never."""
 
-    loss: float
-    repeat: float
-    keep: float
-    late: float
-    torn: float
-    crash_ms: Millis
-    cut_ms: Millis
+    network: NetworkTrouble = CLEAR
+    disk: DiskTrouble = SOUND
+    crash_ms: Millis = 0
+    cut_ms: Millis = 0
+    full_ms: Millis = 0
+    clock_ms: Millis = 0
 
 
-CALM = Trouble(loss=0, repeat=0, keep=0, late=0, torn=0, crash_ms=0, cut_ms=0)
+CALM = Trouble()
+TROUBLES = (*NetworkTrouble.__struct_fields__, *DiskTrouble.__struct_fields__, *Trouble.__struct_fields__[2:])
+"""The kinds of trouble, by which they are left out."""
+
+
+def draw_trouble(chance: Random, without: Collection[str]) -> Trouble:
+    def one_of(name: str, *choices: T) -> T:
+        chosen = chance.choice(choices)
+        return choices[0] if name in without else chosen
+
+    return Trouble(
+        network=NetworkTrouble(
+            loss=one_of("loss", 0.0, 0.02, 0.1, 0.3),
+            repeat=one_of("repeat", 0.0, 0.05, 0.3),
+            keep=one_of("keep", 0.0, 0.01, 0.04),
+            late=one_of("late", 0.0, 0.05, 0.3),
+            garbled=one_of("garbled", 0.0, 0.0, 0.05),
+            cut_off=one_of("cut_off", 0.0, 0.0, 0.1),
+        ),
+        disk=DiskTrouble(
+            slow=one_of("slow", 0.0, 0.0, 0.1),
+            fails=one_of("fails", 0.0, 0.0, 0.03),
+            torn=one_of("torn", 0.0, 0.02, 0.08),
+        ),
+        crash_ms=one_of("crash_ms", 0, 60_000, 30_000, 10_000),
+        cut_ms=one_of("cut_ms", 0, 30_000, 10_000),
+        full_ms=one_of("full_ms", 0, 0, 30_000),
+        clock_ms=one_of("clock_ms", 0, 0, 30_000),
+    )
 
 
 def draw_skew(chance: Random) -> Millis:
     """How wrong a clock is: mostly not at all, at worst an hour."""
     seconds, hour = chance.randint(-3_000, 3_000), chance.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
     return chance.choice([0, 0, seconds, hour])
-
-
-def draw_trouble(chance: Random) -> Trouble:
-    return Trouble(
-        loss=chance.choice([0.0, 0.02, 0.1, 0.3]),
-        repeat=chance.choice([0.0, 0.05, 0.3]),
-        keep=chance.choice([0.0, 0.01, 0.04]),
-        late=chance.choice([0.0, 0.05, 0.3]),
-        torn=chance.choice([0.0, 0.02, 0.08]),
-        crash_ms=chance.choice([0, 40_000, 15_000, 6_000]),
-        cut_ms=chance.choice([0, 30_000, 10_000]),
-    )
 
 
 def draw_plans(chance: Random, carrier: CarrierCode) -> list[FlightScheduled]:
@@ -61,7 +85,7 @@ def draw_plans(chance: Random, carrier: CarrierCode) -> list[FlightScheduled]:
 
 def _draw_plan(chance: Random, flight: FlightId) -> FlightScheduled:
     seats = tuple(f"{row}{letter}" for row in (1, 2) for letter in "ABC")[: chance.randint(3, 6)]
-    departure = START + (60_000 if chance.random() < 0.05 else 100 * HOUR_MS)
+    departure = START + (STORM_MS // 2 if chance.random() < 0.05 else 100 * HOUR_MS)
     return FlightScheduled(
         at=START,
         flight=flight,
@@ -76,26 +100,19 @@ def _draw_plan(chance: Random, flight: FlightId) -> FlightScheduled:
     )
 
 
-def draw_traveller(world: "World", name: str) -> Traveller:
-    """One person's order; now and then somebody asks about it too early, or an operator looks at what waits."""
-    chance = world.chance
+def draw_order(chance: Random, name: str, path: Sequence[FlightScheduled]) -> tuple[OpenBooking, Habit]:
+    """What one person wants, and what they are like."""
     booking: BookingId = f"{name}-{chance.getrandbits(64):016x}"
-    carrier, habit = chance.choice(world.carriers), chance.choice(HABITS)
+    habit = chance.choice(HABITS)
     passengers = chance.choice([1, 1, 1, 2, 3])
-    plans = chance.sample(world.plans, chance.choice([1, 2, 2, 3, 3]))
     order = OpenBooking(
         booking=booking,
-        segments=tuple(_draw_segment(chance, plan, passengers) for plan in plans),
+        segments=tuple(_draw_segment(chance, plan, passengers) for plan in path),
         passengers=passengers,
         body_hash=f"body of {booking}",
         confirm=habit in ONE_STEP or chance.random() < 0.1,
     )
-    if chance.random() < 0.05:
-        world.later(chance.randint(0, TROUBLE_MS), lambda: world.ask_too_early(order, carrier))
-    if chance.random() < 0.1:
-        operator = world.servers[carrier]
-        world.later(chance.randint(0, TROUBLE_MS), lambda: operator.ask(ReadTransactions()))
-    return Traveller(world, order, carrier, habit)
+    return order, habit
 
 
 def _draw_segment(chance: Random, plan: FlightScheduled, passengers: int) -> Segment:

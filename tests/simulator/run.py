@@ -1,15 +1,25 @@
 """Many worlds, one a seed: what went wrong in which, and whether enough has happened to mean something.
 
-Checks pass vacuously in a world where nothing goes wrong, or where nothing is sold: hence `FLOORS`.
+Checks pass vacuously in a world where nothing goes wrong, or where nothing is sold: hence `FLOORS` and `SITUATIONS`.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from multiprocessing import get_context
 
 from msgspec import Struct
 
 from tests.simulator.checker import Violation
-from tests.simulator.world import World
+from tests.simulator.direct import DirectWorld
+from tests.simulator.situations import SITUATIONS, situations
+from tests.simulator.world import PARTS, World
+
+CHUNK = 20
+"""Worlds between two collections of garbage, and between two reports of a process."""
+TRANSCRIPT_LINES_MAX = 400
+PINNED: Mapping[int, str] = {}
+"""Seeds that once failed, with what was wrong then. They are lived through in every run."""
 
 FLOORS_SEEDS_MIN = 200
 """So many worlds show every kind of trouble, and every way out of it."""
@@ -22,26 +32,33 @@ FLOORS = (
     "aborted: seat-taken",
     "bookings sold",
     "cancelled",
+    "clocks set",
     "coordinators that were silent",
     "crashes",
     "crashes after the write and before the answer",
     "crashes that lost a batch",
+    "disks full",
     "doubts ended, aborted, by a participant",
     "doubts ended, aborted, by the coordinator",
     "doubts ended, committed, by a participant",
     "doubts ended, committed, by the coordinator",
+    "failed writes",
+    "failed writes that were stored",
     "inquiries",
     "kept until tomorrow",
     "late",
     "links cut",
+    "links cut one way",
     "lost",
-    "messages sent again",
+    "messages that travelled together",
     "nights",
+    "nodes closed in good order",
+    "nodes that stopped over their disk",
     "orders sent again",
     "overtaken",
+    "peers answered 503",
     "refused: aborted-before-it-came",
     "refused: asked-before-it-came",
-    "refused: clocks-disagree",
     "refused: departed",
     "refused: fare-changed",
     "refused: not-free",
@@ -49,12 +66,24 @@ FLOORS = (
     "released: aborted",
     "released: expired",
     "repeated",
+    "replies garbled",
+    "replies that came too late",
     "seats sold",
     "snapshots",
+    "snapshots spoilt",
+    "starts from a snapshot",
+    "told: booking-id-reused",
+    "told: busy",
     "told: confirmed",
     "told: held",
+    "told: not known",
     "told: refused",
+    "travellers cut off",
+    "writes that found no room",
 )
+SITUATIONS_SEEDS_MIN = 10_000
+SITUATIONS_EVERY = 100
+"""In so many worlds and more, each rare situation is met at least once in so many."""
 
 
 class Ending(Struct, frozen=True):
@@ -62,39 +91,90 @@ class Ending(Struct, frozen=True):
 
     seed: int
     counts: Mapping[str, int]
-    violation: str
-
-    def __str__(self) -> str:
-        return f"seed {self.seed}: {self.violation}\n  replay: {replay(self.seed)}"
+    violation: str = ""
 
 
-def replay(seed: int) -> str:
-    return f"python -m tests.simulator --from {seed} --seeds 1 --transcript"
+class Tally(Struct, frozen=True):
+    """How some worlds went: `broken` are those with a violation."""
+
+    seeds: int
+    counts: Mapping[str, int]
+    broken: list[Ending]
 
 
-def live(seed: int) -> Ending:
+def live(seed: int, without: Collection[str] = ()) -> Ending:
     """One world, from its seed to its rest or its violation."""
-    world = World(seed)
+    return _end(DirectWorld(seed, without))
+
+
+def live_many(seeds: range, processes: int = 1) -> Iterator[Tally]:
+    """All of them, some at a time, in no order."""
+    chunks = [seeds[first : first + CHUNK] for first in range(0, len(seeds), CHUNK)]
+    if processes == 1:
+        yield from map(live_some, chunks)
+        return
+    with get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(live_some, chunks)
+
+
+def live_some(seeds: range) -> Tally:
+    """A few worlds, without a pause for the collector of garbage: it would find little, and often."""
+    gc.disable()
     try:
-        world.live()
-    except Violation as violation:
-        return Ending(seed, world.counts, str(violation))
-    return Ending(seed, world.counts, "")
+        return tally([live(seed) for seed in seeds])
+    finally:
+        gc.enable()
+        gc.collect()
 
 
-def live_all(seeds: Iterable[int]) -> Iterator[Ending]:
-    return map(live, seeds)
-
-
-def added(endings: Iterable[Ending]) -> Counter[str]:
-    total: Counter[str] = Counter()
+def tally(endings: Collection[Ending]) -> Tally:
+    counts: Counter[str] = Counter()
     for ending in endings:
-        total.update(ending.counts)
-    return total
+        counts.update(ending.counts)
+    return Tally(len(endings), counts, [ending for ending in endings if ending.violation])
 
 
 def missing(counts: Mapping[str, int], seeds: int) -> list[str]:
     """What should have happened in so many worlds and did not. A single one may be looked at whatever happens in it."""
+    lacking = [name for name in ("bookings sold",) if seeds > 1 and not counts.get(name)]
     if seeds >= FLOORS_SEEDS_MIN:
-        return [name for name in FLOORS if not counts.get(name)]
-    return [name for name in ("bookings sold",) if seeds > 1 and not counts.get(name)]
+        lacking = [name for name in FLOORS if not counts.get(name)]
+    if seeds >= SITUATIONS_SEEDS_MIN:
+        lacking += [name for name in SITUATIONS if counts.get(name, 0) < seeds // SITUATIONS_EVERY]
+    return lacking
+
+
+# ---- a world that breaks a promise ------------------------------------------------------------------------------
+
+
+def narrow(seed: int) -> frozenset[str]:
+    """Parts without which this world still breaks a promise: what is left is what a person has to understand."""
+    without: frozenset[str] = frozenset()
+    for part in PARTS:
+        if live(seed, without | {part}).violation:
+            without |= {part}
+    return without
+
+
+def report(seed: int) -> str:
+    """The violation, how it came about in as small a world as was found, and how to see that again."""
+    without = narrow(seed)
+    world = DirectWorld(seed, without)
+    ending = _end(world)
+    lines = list(world.trace.lines())
+    if len(lines) > TRANSCRIPT_LINES_MAX:
+        lines = [f"... {len(lines) - TRANSCRIPT_LINES_MAX} lines ...", *lines[-TRANSCRIPT_LINES_MAX:]]
+    return "\n".join([*lines, f"seed {seed}: {ending.violation}", f"  replay: {replay(seed, without)}"])
+
+
+def replay(seed: int, without: Collection[str] = ()) -> str:
+    left_out = f" --without {','.join(sorted(without))}" if without else ""
+    return f"python -m tests.simulator --from {seed} --transcript{left_out}"
+
+
+def _end(world: World) -> Ending:
+    try:
+        world.live()
+    except Violation as violation:
+        return Ending(world.seed, world.counts, str(violation))
+    return Ending(world.seed, world.counts + situations(world.trace))

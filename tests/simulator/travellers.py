@@ -1,7 +1,10 @@
 """The people: who books what, how patient they are, and what they do when nobody answers."""
 
 from enum import StrEnum
+from random import Random
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ledger.ledger import Answer
 from ledger.messages import (
@@ -30,17 +33,19 @@ class Habit(StrEnum):
     VANISHES = "holds and is never seen again"
     HASTENS = "holds and confirms before it is held"
     MOVES = "takes the same order to another carrier"
+    CONFUSES = "buys, then orders something else under the same id"
 
 
-ONE_STEP = frozenset({Habit.BUYS, Habit.REGRETS})
-HABITS = (*[Habit.BUYS] * 6, *[Habit.HOLDS] * 4, *Habit)
+ONE_STEP = frozenset({Habit.BUYS, Habit.REGRETS, Habit.CONFUSES})
+HABITS = (*[Habit.BUYS] * 6, *[Habit.HOLDS] * 4, *[Habit.REGRETS] * 2, *Habit)
 
 
 class Traveller:
     """One person with one order under one booking id; every answer leads to the next step, silence to a retry."""
 
-    def __init__(self, world: "World", order: OpenBooking, carrier: CarrierCode, habit: Habit) -> None:
+    def __init__(self, world: "World", chance: Random, order: OpenBooking, carrier: CarrierCode, habit: Habit) -> None:
         self.world = world
+        self.chance = chance
         self.order = order
         self.carrier = carrier
         self.habit = habit
@@ -58,7 +63,7 @@ class Traveller:
     def send(self, command: TravellerCommand, retries: int) -> None:
         """Ask, and ask again under the same id while nobody answers; some give up early."""
         self.asked += 1
-        number, chance = self.asked, self.world.chance
+        number = self.asked
         heard = False
 
         def listen(answer: Answer) -> None:
@@ -70,12 +75,12 @@ class Traveller:
         def lose_patience() -> None:
             if heard or number != self.asked:
                 return
-            if retries == 0 or chance.random() < 0.1:
+            if retries == 0 or self.chance.random() < 0.1:
                 return
             if self.habit is Habit.MOVES:
-                self.carrier = chance.choice(self.world.carriers)
+                self.carrier = self.chance.choice(self.world.carriers)
             self.world.count("orders sent again")
-            self.send(ReadBooking(self.booking) if chance.random() < 0.1 else command, retries - 1)
+            self.send(ReadBooking(self.booking) if self.chance.random() < 0.1 else command, retries - 1)
 
         self.world.request(self.carrier, command, listen)
         self.world.later(self.think_ms(PATIENCE_MS), lose_patience)
@@ -90,17 +95,23 @@ class Traveller:
             case Habit.DOUBTS, Status.HELD:
                 self.after(self.pause_ms(), CancelBooking(self.booking))
             case Habit.REGRETS, Status.CONFIRMED:
-                self.after(self.pause_ms(), CancelBooking(self.booking))
-            case _, (Status.CONFIRMED | Status.REFUSED | Status.CANCELLED) if not isinstance(command, ReadBooking):
+                self.after(self.think_ms(self.chance.choice([1, 100, 300, 8_000])), CancelBooking(self.booking))
+            case Habit.CONFUSES, _ if command is self.order:
+                other = replace(self.order, segments=self.order.segments[:1], body_hash="of something else")
+                self.after(self.pause_ms(), other, retries=0)
+            case _, (Status.CONFIRMED | Status.REFUSED | Status.CANCELLED) if self.looks_again(command):
                 again: list[TravellerCommand] = [self.order, ReadBooking(self.booking)]
-                self.after(self.pause_ms(), self.world.chance.choice(again), retries=0)
+                self.after(self.pause_ms(), self.chance.choice(again), retries=0)
+
+    def looks_again(self, command: TravellerCommand) -> bool:
+        return not isinstance(command, ReadBooking) and self.chance.random() < 0.5
 
     def after(self, pause_ms: Millis, command: TravellerCommand, retries: int = RETRIES_MAX) -> None:
         self.world.later(pause_ms, lambda: self.send(command, retries))
 
     def think_ms(self, longest: Millis) -> Millis:
-        return self.world.chance.randint(longest // 3, longest)
+        return self.chance.randint(longest // 3, longest)
 
     def pause_ms(self) -> Millis:
         """No time at all, some seconds, or longer than any hold."""
-        return self.think_ms(self.world.chance.choice([100, 3_000, 8_000, 8_000, 8_000, 8_000, 700_000]))
+        return self.think_ms(self.chance.choice([100, 3_000, 8_000, 8_000, 8_000, 8_000, 700_000]))
