@@ -230,7 +230,9 @@ def test_a_node_that_dies_over_an_order_may_have_sold_it(node: Node, monkeypatch
 
 
 def test_a_node_that_never_had_time_sold_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(booking, "OUTCOME_MS_MAX", 100)
+    monkeypatch.setattr(booking, "OUTCOME_MS_MAX", 500)
+    monkeypatch.setattr(booking, "PAUSE_MS", 150)
+    monkeypatch.setattr(booking, "PAUSE_MS_MAX", 10_000)  # so that its time runs out in a pause, with nothing under way
     node.script = [(503, "busy")]
     code, _ = run(node)
     assert code == Exit.TROUBLE

@@ -8,10 +8,9 @@ from collections import Counter
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.simulator.checker import Violation
-from tests.simulator.direct import DirectWorld
 from tests.simulator.planted import FAULTS, seeds_until_caught
-from tests.simulator.run import PINNED, live, live_many, missing, report
+from tests.simulator.run import LEVELS, PINNED, Level, end, live, live_many, missing, report
+from tests.simulator.world import World
 
 REPORTS_MAX = 3
 """So many failures are told at length; one is enough to begin with."""
@@ -23,6 +22,7 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000, help="how many worlds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
+    parser.add_argument("--level", choices=LEVELS, default="direct", help="how much of the code runs; see the modules")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at the same time")
     parser.add_argument("--transcript", action="store_true", help="print all that happens in the first world only")
     parser.add_argument("--without", default="", help="with --transcript: parts to leave out, with commas between")
@@ -32,55 +32,48 @@ def main() -> int:
     chosen = parser.parse_args()
     seeds = range(chosen.first, chosen.first + chosen.seeds)
     if chosen.transcript:
-        return print_transcript(chosen.first, frozenset(filter(None, chosen.without.split(","))), chosen.about)
+        without = frozenset(filter(None, chosen.without.split(",")))
+        return print_transcript(LEVELS[chosen.level](chosen.first, without), chosen.about)
     if chosen.digest:
-        return print_digests(seeds)
+        return print_digests(seeds, chosen.level)
     if chosen.planted:
         return print_planted()
-    return run(seeds, chosen.processes)
+    return run(seeds, chosen.processes, chosen.level)
 
 
-def run(seeds: range, processes: int) -> int:
+def run(seeds: range, processes: int, level: Level) -> int:
     counts: Counter[str] = Counter()
-    broken = [seed for seed in PINNED if live(seed).violation]
+    broken = [seed for seed in PINNED if level == "direct" and live(seed).violation]
     with Progress(console=console) as progress:
         task = progress.add_task("worlds", total=len(seeds))
-        for tally in live_many(seeds, processes):
+        for tally in live_many(seeds, processes, level):
             progress.advance(task, tally.seeds)
             counts.update(tally.counts)
             for ending in tally.broken:
                 broken.append(ending.seed)
                 if len(broken) <= REPORTS_MAX:
-                    progress.console.print(report(ending.seed))
+                    progress.console.print(report(ending.seed, level))
     for name, number in sorted(counts.items()):
         console.print(f"{number:12,}  {name}")
-    lacking = missing(counts, len(seeds))
+    lacking = missing(counts, len(seeds), level)
     for name in lacking:
         console.print(f"too rare for this run to prove anything: {name}")
     console.print(f"{len(seeds):,} worlds, {len(broken):,} with a violation {sorted(broken)[:20] or ''}")
     return 1 if broken or lacking else 0
 
 
-def print_transcript(seed: int, without: frozenset[str], about: str) -> int:
-    world = DirectWorld(seed, without)
-    violation = ""
-    try:
-        world.live()
-    except Violation as found:
-        violation = str(found)
+def print_transcript(world: World, about: str) -> int:
+    violation = end(world).violation
     for line in world.trace.lines(about):
         print(line)
-    print(f"seed {seed}: {violation or 'all held'}")
+    print(f"seed {world.seed}: {violation or 'all held'}")
     return 1 if violation else 0
 
 
-def print_digests(seeds: range) -> int:
+def print_digests(seeds: range, level: Level) -> int:
     for seed in seeds:
-        world = DirectWorld(seed)
-        try:
-            world.live()
-        except Violation as found:
-            world.note("--", "ends", found)
+        world = LEVELS[level](seed)
+        end(world)
         print(seed, world.trace.digest())
     return 0
 

@@ -55,7 +55,7 @@ PATIENCE_S = 20
 """How long a traveller's browser waits."""
 VAULT_S = 0.01
 """The longest that the vault takes."""
-FOLLOWED_S = 30
+FOLLOWED_S = 120
 """After everything has come to rest, everybody has heard of every seat by then."""
 FOLLOW_WAIT_MS = 20_000
 """As long as a peer may hold its answer back, so that little is said when nothing happens."""

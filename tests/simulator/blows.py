@@ -33,10 +33,11 @@ class Blows:
         self._scatter(draw, trouble.clock_ms, self._set_clock)
 
     def end(self) -> None:
-        """Every node is up, every link whole, every disk has room."""
+        """Every node is up and no longer doomed, every link whole, every disk has room."""
         self._world.network.cut.clear()
         for server in self._world.servers.values():
             server.disk.full = False
+            server.life.doomed_in = None
             if not server.up:
                 self._restart(server)
 

@@ -6,10 +6,13 @@ Checks pass vacuously in a world where nothing goes wrong, or where nothing is s
 import gc
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from multiprocessing import get_context
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from tests.simulator.application import ApplicationWorld
 from tests.simulator.checker import Violation
 from tests.simulator.direct import DirectWorld
 from tests.simulator.situations import SITUATIONS, situations
@@ -102,26 +105,38 @@ class Tally(Struct, frozen=True):
     broken: list[Ending]
 
 
-def live(seed: int, without: Collection[str] = ()) -> Ending:
+Level: TypeAlias = Literal["direct", "application"]
+LEVELS: Mapping[Level, type[World]] = {"direct": DirectWorld, "application": ApplicationWorld}
+"""How much of the production code the carriers run. The application is twenty times slower."""
+
+
+def live(seed: int, without: Collection[str] = (), level: Level = "direct") -> Ending:
     """One world, from its seed to its rest or its violation."""
-    return _end(DirectWorld(seed, without))
+    return end(LEVELS[level](seed, without))
 
 
-def live_many(seeds: range, processes: int = 1) -> Iterator[Tally]:
+def end(world: World) -> Ending:
+    """Let it live, and see how it goes."""
+    try:
+        world.live()
+    except Violation as violation:
+        return Ending(world.seed, world.counts, str(violation))
+    return Ending(world.seed, world.counts + situations(world.trace))
+
+
+def live_many(seeds: range, processes: int, level: Level = "direct") -> Iterator[Tally]:
     """All of them, some at a time, in no order."""
     chunks = [seeds[first : first + CHUNK] for first in range(0, len(seeds), CHUNK)]
-    if processes == 1:
-        yield from map(live_some, chunks)
-        return
-    with get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(live_some, chunks)
+    # What is in memory now stays: the collector need not look at it again.
+    with get_context("spawn").Pool(processes, initializer=gc.freeze) as pool:
+        yield from pool.imap_unordered(partial(live_some, level=level), chunks)
 
 
-def live_some(seeds: range) -> Tally:
+def live_some(seeds: range, level: Level = "direct") -> Tally:
     """A few worlds, without a pause for the collector of garbage: it would find little, and often."""
     gc.disable()
     try:
-        return tally([live(seed) for seed in seeds])
+        return tally([live(seed, (), level) for seed in seeds])
     finally:
         gc.enable()
         gc.collect()
@@ -134,9 +149,14 @@ def tally(endings: Collection[Ending]) -> Tally:
     return Tally(len(endings), counts, [ending for ending in endings if ending.violation])
 
 
-def missing(counts: Mapping[str, int], seeds: int) -> list[str]:
-    """What should have happened in so many worlds and did not. A single one may be looked at whatever happens in it."""
+def missing(counts: Mapping[str, int], seeds: int, level: Level = "direct") -> list[str]:
+    """What should have happened in so many worlds and did not. A single one may be looked at whatever happens in it.
+
+    Rare situations are for the quick level to meet: the application has no second day, and fewer worlds.
+    """
     lacking = [name for name in ("bookings sold",) if seeds > 1 and not counts.get(name)]
+    if level == "application":
+        return lacking
     if seeds >= FLOORS_SEEDS_MIN:
         lacking = [name for name in FLOORS if not counts.get(name)]
     if seeds >= SITUATIONS_SEEDS_MIN:
@@ -147,34 +167,27 @@ def missing(counts: Mapping[str, int], seeds: int) -> list[str]:
 # ---- a world that breaks a promise ------------------------------------------------------------------------------
 
 
-def narrow(seed: int) -> frozenset[str]:
+def narrow(seed: int, level: Level = "direct") -> frozenset[str]:
     """Parts without which this world still breaks a promise: what is left is what a person has to understand."""
     without: frozenset[str] = frozenset()
     for part in PARTS:
-        if live(seed, without | {part}).violation:
+        if live(seed, without | {part}, level).violation:
             without |= {part}
     return without
 
 
-def report(seed: int) -> str:
+def report(seed: int, level: Level = "direct") -> str:
     """The violation, how it came about in as small a world as was found, and how to see that again."""
-    without = narrow(seed)
-    world = DirectWorld(seed, without)
-    ending = _end(world)
+    without = narrow(seed, level)
+    world = LEVELS[level](seed, without)
+    ending = end(world)
     lines = list(world.trace.lines())
     if len(lines) > TRANSCRIPT_LINES_MAX:
         lines = [f"... {len(lines) - TRANSCRIPT_LINES_MAX} lines ...", *lines[-TRANSCRIPT_LINES_MAX:]]
-    return "\n".join([*lines, f"seed {seed}: {ending.violation}", f"  replay: {replay(seed, without)}"])
+    return "\n".join([*lines, f"seed {seed}: {ending.violation}", f"  replay: {replay(seed, without, level)}"])
 
 
-def replay(seed: int, without: Collection[str] = ()) -> str:
+def replay(seed: int, without: Collection[str] = (), level: Level = "direct") -> str:
+    """The command that shows it again."""
     left_out = f" --without {','.join(sorted(without))}" if without else ""
-    return f"python -m tests.simulator --from {seed} --transcript{left_out}"
-
-
-def _end(world: World) -> Ending:
-    try:
-        world.live()
-    except Violation as violation:
-        return Ending(world.seed, world.counts, str(violation))
-    return Ending(world.seed, world.counts + situations(world.trace))
+    return f"python -m tests.simulator --level {level} --from {seed} --transcript{left_out}"

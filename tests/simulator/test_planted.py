@@ -8,6 +8,9 @@ import pytest
 from ledger.participant import decide
 from tests.simulator.planted import FAULTS, SEEDS_MAX, Fault, Swap, planted, seeds_until_caught
 
+# Wrong code may refuse to end, and be ended by the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])

@@ -15,7 +15,7 @@ from tests.simulator.run import FLOORS, FLOORS_SEEDS_MIN, PINNED, live, live_som
 from tests.simulator.situations import SITUATIONS
 
 SEEDS = 300
-TOGETHER = 10
+TOGETHER = 5
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def so_far() -> Counter[str]:
     return Counter()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
 def test_every_promise_is_kept_in_every_world(first: int, so_far: Counter[str]) -> None:
     tally = live_some(range(first, first + TOGETHER))
@@ -33,6 +34,7 @@ def test_every_promise_is_kept_in_every_world(first: int, so_far: Counter[str]) 
     assert not broken, "\n".join(broken)
 
 
+@pytest.mark.slow
 def test_enough_has_happened_to_mean_something(so_far: Counter[str]) -> None:
     """Every kind of trouble, every way out of it, every rare situation; and something was sold."""
     if so_far["worlds"] < FLOORS_SEEDS_MIN:
@@ -68,8 +70,9 @@ def test_a_bad_world_is_told_without_what_does_not_matter() -> None:
 
 
 @pytest.mark.slow
-def test_a_seed_tells_the_same_story_everywhere() -> None:
-    command = [sys.executable, "-m", "tests.simulator", "--digest", "--seeds", "8"]
+@pytest.mark.parametrize(("level", "seeds"), [("direct", 8), ("application", 2)])
+def test_a_seed_tells_the_same_story_everywhere(level: str, seeds: int) -> None:
+    command = [sys.executable, "-m", "tests.simulator", "--digest", "--level", level, "--seeds", str(seeds)]
     told = [
         subprocess.run(
             command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
@@ -77,4 +80,4 @@ def test_a_seed_tells_the_same_story_everywhere() -> None:
         for hash_seed in ("1", "2")
     ]
     assert told[0] == told[1]
-    assert len(set(told[0].split())) == 16, "eight seeds, eight stories"
+    assert len(set(told[0].split())) == 2 * seeds, "as many stories as seeds"
