@@ -41,10 +41,10 @@ from ledger.messages import (
     TravellerCommand,
 )
 from ledger.terms import BookingId, CarrierCode, Millis, locator_of
-from tests.simulator.checker import must
 from tests.simulator.disk import SimulatedJournal, SimulatedSnapshots
 from tests.simulator.draws import FARE, START
 from tests.simulator.loop import Life
+from tests.simulator.must import must
 from tests.simulator.server import Server, here
 from tests.simulator.streams import StreamLoop
 from tests.simulator.watched import WatchedNode, look_at

@@ -53,19 +53,10 @@ from ledger.messages import (
 )
 from ledger.participant.state import CLOSED_MS
 from ledger.terms import SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo
+from tests.simulator.must import Violation, must
 
 Order: TypeAlias = tuple[CarrierCode, BookingId]
 """A booking and who coordinates it: one id may be taken to two carriers."""
-
-
-class Violation(AssertionError):
-    """Something that must never be."""
-
-
-def must(holds: object, otherwise: str) -> None:
-    """Like `assert`, with words of its own and never left out."""
-    if not holds:
-        raise Violation(otherwise)
 
 
 class Owner(Struct):
@@ -88,6 +79,8 @@ class Ordered(Struct):
     settled: bool = False
     told: set[Status] = field(default_factory=set)
     asked_to_cancel: bool = False
+    came: int = 0
+    turned_away: int = 0
 
 
 class Checker:
@@ -364,9 +357,15 @@ class Checker:
             must(known.asked_to_cancel, f"{command.booking} was cancelled and nobody asked for it")
         known.told.add(status)
 
-    def is_open(self, carrier: CarrierCode, booking: BookingId) -> bool:
-        """Whether this carrier's disk has the booking."""
-        return self.order((carrier, booking)).opened is not None
+    def came(self, carrier: CarrierCode, booking: BookingId) -> bool:
+        """A traveller's command has come to a node. Whether this carrier's disk has the booking by then."""
+        known = self.order((carrier, booking))
+        known.came += 1
+        return known.opened is not None
+
+    def turned_away(self, carrier: CarrierCode, booking: BookingId) -> None:
+        """A node was too busy for a traveller's command: nothing may come of it."""
+        self.order((carrier, booking)).turned_away += 1
 
     def ordered(self, carrier: CarrierCode, command: TravellerCommand) -> None:
         """A traveller sends an order, whether it arrives or not."""
@@ -380,6 +379,7 @@ class Checker:
         for order, known in self.orders.items():
             if known.opened is None and known.abort is None:
                 continue
+            must(known.came > known.turned_away or not known.opened, f"{order} was turned away and opened")
             must(known.commit or known.abort, f"{order} was never decided")
             must(known.settled, f"{order} was never settled")
             self._check_settled(known, order)

@@ -26,9 +26,9 @@ from ledger.events import FlightScheduled
 from ledger.ledger import Answer
 from ledger.messages import Inquire, OpenBooking, PeerAnswer, PeerMessage, TravellerCommand, Unanswered
 from ledger.terms import CarrierCode, Millis, carrier_of
-from tests.simulator.checker import must
 from tests.simulator.disk import SimulatedJournal, SimulatedSnapshots
 from tests.simulator.draws import draw_plans
+from tests.simulator.must import must
 from tests.simulator.network import BROKEN, TRAVELLERS, Reply
 from tests.simulator.server import Server, here
 from tests.simulator.watched import WatchedNode, look_at

@@ -13,7 +13,7 @@ from msgspec import Struct
 from airline_node.journal import Journal, JournalFull, JournalTrouble
 from ledger.events import FlightEvent, Recorded, StreamName, stream_of
 from snapshots.store import KEEP, SnapshotStore
-from tests.simulator.checker import must
+from tests.simulator.must import must
 
 READ_S, WRITE_S, SLOW_WRITE_S, SAY_S = 0.003, 0.02, 3.0, 0.002
 """The longest that each takes: to read, to write, to write on a bad day, to hear that it was written."""

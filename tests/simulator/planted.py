@@ -74,6 +74,14 @@ FAULTS: tuple[Fault, ...] = (
             "self._held_back.append(said)",
         ),
     ),
+    fault(
+        "an order that is turned away is taken all the same",
+        (
+            "airline_node.node:Node._put",
+            "            raise Busy(",
+            "            self._enter(_Entry(commands, None))\n            raise Busy(",
+        ),
+    ),
     # ---- what a carrier promises
     fault(
         "time releases a pledge",

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from tests.simulator.application import ApplicationWorld
-from tests.simulator.checker import Violation
 from tests.simulator.direct import DirectWorld
+from tests.simulator.must import Violation
 from tests.simulator.situations import SITUATIONS, situations
 from tests.simulator.world import PARTS, World
 

@@ -16,9 +16,9 @@ from ledger.events import FlightScheduled, Recorded
 from ledger.ledger import Ledger
 from ledger.participant.state import Flight, HoldState
 from ledger.terms import CarrierCode, Millis
-from tests.simulator.checker import must
 from tests.simulator.disk import Disk, SimulatedJournal, SimulatedSnapshots
 from tests.simulator.loop import LIFE, Life
+from tests.simulator.must import must
 
 if TYPE_CHECKING:
     from tests.simulator.watched import WatchedNode

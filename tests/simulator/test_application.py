@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.simulator.run import live_some, replay
+from tests.simulator.planted import FAULTS, planted
+from tests.simulator.run import live, live_some, replay
 
 SEEDS = 12
 TOGETHER = 3
@@ -38,3 +39,11 @@ def test_enough_has_gone_wrong_over_http_to_mean_something(so_far: Counter[str])
         "travellers answered 409",
     ):
         assert so_far[what], what
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # wrong code may refuse to end
+def test_the_same_eyes_watch_the_application() -> None:
+    said_first = next(fault for fault in FAULTS if fault.name == "answers and messages leave before the write")
+    with planted(said_first):
+        assert "said before it was on disk" in live(0, (), "application").violation

@@ -37,11 +37,15 @@ class WatchedNode(Node):
     async def handle(self, command: TravellerCommand, wait_ms: Millis = ANSWER_MS) -> TravellerAnswer:
         server, world = self._server, self._server.world
         server.note("is told", command)
-        was_open = world.checker.is_open(server.carrier, command.booking)
+        was_open = world.checker.came(server.carrier, command.booking)
         try:
             answer = await super().handle(command, wait_ms)
-        except (Busy, Stopped) as trouble:
-            world.count("told: busy" if isinstance(trouble, Busy) else "told: not known")
+        except Busy:
+            world.count("told: busy")
+            world.checker.turned_away(server.carrier, command.booking)
+            raise
+        except Stopped:
+            world.count("told: not known")
             raise
         server.note("tells", answer)
         world.check(world.checker.told, server.carrier, command, answer, was_open)

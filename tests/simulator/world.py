@@ -20,7 +20,7 @@ from ledger.ledger import Answer
 from ledger.messages import OpenBooking, Status, TravellerCommand
 from ledger.terms import CarrierCode, Millis
 from tests.simulator.blows import Blows
-from tests.simulator.checker import NO, Checker, Violation, must
+from tests.simulator.checker import NO, Checker
 from tests.simulator.draws import (
     CALM,
     HOUR_MS,
@@ -36,6 +36,7 @@ from tests.simulator.draws import (
 )
 from tests.simulator.limits import silent_logs, small_limits
 from tests.simulator.loop import VirtualLoop
+from tests.simulator.must import Violation, must
 from tests.simulator.network import TRAVELLERS, Network, Place
 from tests.simulator.server import Server
 from tests.simulator.trace import Trace
