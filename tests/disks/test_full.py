@@ -114,8 +114,8 @@ def test_a_full_disk_refuses_orders_in_clear_words_and_heals_without_a_restart(
     for reply in heard:
         if reply.status != HTTPStatus.OK:
             assert_refused(reply)
+    # Orders that were in the inbox when the room ended wait for it and are confirmed then: perhaps all of them.
     assert confirmed, "nobody bought anything before the disk was full, or waited until there was room"
-    assert len(confirmed) < HELD, "the disk was never full"
     assert "no room for the log: orders wait until there is" in node.said(ME)
     assert "there is room for the log again" in node.said(ME)
     assert_confirmed(node, flight)
