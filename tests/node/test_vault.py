@@ -5,15 +5,16 @@ import sqlite3
 import stat
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from airline_node import vault
-from airline_node.vault import Contact, Passenger, Travellers, Vault, VaultTrouble
+from airline_node.vault import Contact, Passenger, Travellers, Vault, VaultTrouble, file
+from airline_node.vault.file import Ask, VaultFile
 
 ANA = Travellers((Passenger("Ana Lima"),), Contact("ana@example.com"))
 RUI = Travellers((Passenger("Rui Sá"), Passenger("Inês Conceição")), Contact("rui@example.com"))
@@ -85,8 +86,8 @@ def test_what_was_erased_is_in_no_file_and_stays_gone(path: Path, opened: Vault)
 
 
 def test_an_erasure_says_so_while_another_program_still_sees_the_names(path: Path, opened: Vault) -> None:
-    opened._connection.exec_driver_sql("PRAGMA busy_timeout=1")
-    opened._connection.rollback()
+    opened._file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    opened._file.connection.rollback()
 
     async def main() -> None:
         await opened.keep(BOOKING, ANA)
@@ -106,24 +107,31 @@ def test_an_erasure_says_so_while_another_program_still_sees_the_names(path: Pat
 # ---- many at once -----------------------------------------------------------------------------------------------
 
 
-class Slow(Vault):
-    """A vault that does nothing until it may, and counts what it does together."""
+class SlowFile(VaultFile):
+    """A file that does nothing until it may, and counts what it does together."""
 
     def __init__(self, connection: Connection) -> None:
         self.batches: list[int] = []
         self.begun, self.may = threading.Event(), threading.Event()
         super().__init__(connection)
 
-    def _transact(self, batch: Sequence[vault._Request]) -> Mapping[str, Travellers | None]:
+    def _transact(self, batch: Sequence[Ask[Any]]) -> Sequence[object]:
         self.batches.append(len(batch))
         self.begun.set()
         assert self.may.wait(5)
         return super()._transact(batch)
 
 
+class Slow(Vault):
+    def __init__(self, file: VaultFile) -> None:
+        assert isinstance(file, SlowFile)
+        self.file = file
+        super().__init__(file)
+
+
 @pytest.fixture
 def slow(path: Path) -> Iterator[Slow]:
-    it = Slow.open(path)
+    it = Slow(SlowFile.open(path))
     yield it
     it.close()
 
@@ -131,28 +139,28 @@ def slow(path: Path) -> Iterator[Slow]:
 def test_what_is_asked_while_one_transaction_is_written_shares_the_next(slow: Slow) -> None:
     async def main() -> None:
         first = asyncio.create_task(slow.keep(BOOKING, ANA))
-        await asyncio.to_thread(slow.begun.wait, 5)
-        others = [asyncio.create_task(slow.keep(f"booking-{number}", ANA)) for number in range(vault.BATCH_MAX + 1)]
+        await asyncio.to_thread(slow.file.begun.wait, 5)
+        others = [asyncio.create_task(slow.keep(f"booking-{number}", ANA)) for number in range(file.BATCH_MAX + 1)]
         await asyncio.sleep(0)
-        slow.may.set()
+        slow.file.may.set()
         await asyncio.gather(first, *others)
 
     asyncio.run(main())
-    assert slow.batches == [1, vault.BATCH_MAX, 1]
+    assert slow.file.batches == [1, file.BATCH_MAX, 1]
 
 
 def test_a_full_vault_refuses_and_has_done_nothing(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault, "QUEUE_MAX", 3)
+    monkeypatch.setattr(file, "QUEUE_MAX", 3)
 
     async def main() -> None:
         first = asyncio.create_task(slow.keep("first", ANA))
-        await asyncio.to_thread(slow.begun.wait, 5)
+        await asyncio.to_thread(slow.file.begun.wait, 5)
         waiting = [asyncio.create_task(slow.keep(f"booking-{number}", ANA)) for number in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(VaultTrouble) as refused:
             await slow.keep(BOOKING, ANA)
         assert refused.value.known
-        slow.may.set()
+        slow.file.may.set()
         await asyncio.gather(first, *waiting)
         assert await slow.travellers(BOOKING) is None
 
@@ -172,8 +180,8 @@ def test_a_caller_who_leaves_disturbs_nobody(opened: Vault) -> None:
 
 
 def test_a_failed_write_is_told_to_its_askers_names_nobody_and_the_next_one_works(path: Path, opened: Vault) -> None:
-    opened._connection.exec_driver_sql("PRAGMA busy_timeout=1")
-    opened._connection.rollback()
+    opened._file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    opened._file.connection.rollback()
 
     async def main() -> None:
         other = sqlite3.connect(path, isolation_level=None)
@@ -221,9 +229,9 @@ def test_closing_finishes_what_was_asked_and_leaves_no_thread(path: Path) -> Non
 
 
 def test_every_commit_reaches_the_disk(opened: Vault) -> None:
-    assert opened._connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
-    assert opened._connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-    opened._connection.rollback()
+    assert opened._file.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    assert opened._file.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    opened._file.connection.rollback()
 
 
 def test_a_file_that_cannot_serve_is_named(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,15 +241,15 @@ def test_a_file_that_cannot_serve_is_named(path: Path, tmp_path: Path, monkeypat
         Vault.open(path)
     with pytest.raises(VaultTrouble, match="cannot be used"):
         Vault.open(tmp_path)
-    monkeypatch.setattr(vault, "PRAGMAS", {"synchronous": 7})
+    monkeypatch.setattr(file, "PRAGMAS", {"synchronous": 7})
     with pytest.raises(VaultTrouble, match="synchronous stays"):
         Vault.open(tmp_path / "other.sqlite")
 
 
 def test_a_fingerprint_is_the_same_for_ever_and_another_one_in_another_vault(path: Path, tmp_path: Path) -> None:
     prints = []
-    for file in (path, path, tmp_path / "other.sqlite"):
-        opened = Vault.open(file)
+    for place in (path, path, tmp_path / "other.sqlite"):
+        opened = Vault.open(place)
         prints.append(opened.fingerprint(b"Ana Lima"))
         assert opened.fingerprint(b"Rui") != prints[-1]
         opened.close()

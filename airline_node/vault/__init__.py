@@ -1,0 +1,54 @@
+"""Private data that can be erased. The ledger keeps everything for ever, so no name ever enters it.
+
+file.py         one SQLite file, one thread, one transaction for all that wait
+travellers.py   who travels on a booking
+secrets.py      keys that the node makes for itself
+"""
+
+import hmac
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from airline_node.vault.file import PRAGMAS, VaultFile, VaultTrouble
+from airline_node.vault.secrets import secret
+from airline_node.vault.travellers import Contact, Erase, Keep, Passenger, Read, Travellers
+from ledger.terms import BookingId
+
+__all__ = ["PRAGMAS", "Contact", "Passenger", "Travellers", "Vault", "VaultTrouble"]
+
+
+class Vault:
+    """One node's private data. Open it once, close it once; everything between may be asked at the same time."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """A file that only its owner can read, made with its folder if need be. Raises VaultTrouble."""
+        return cls(VaultFile.open(path))
+
+    def __init__(self, file: VaultFile) -> None:
+        self._file = file
+        self._fingerprint_key = file.first(lambda connection: secret(connection, "fingerprint"))
+
+    async def keep(self, booking: BookingId, travellers: Travellers) -> Travellers | None:
+        """On disk when this returns. What is already kept for this booking, or was erased, is left as it is.
+
+        Answers who is kept: these, or who came first; None if they are erased.
+        """
+        return await self._file.ask(Keep(booking, travellers))
+
+    async def travellers(self, booking: BookingId) -> Travellers | None:
+        """Who was kept first for this booking; None if nobody was, or they are erased."""
+        return await self._file.ask(Read(booking))
+
+    async def erase(self, booking: BookingId) -> None:
+        """Gone from table, file and write-ahead log when this returns. A later `keep` does not bring it back."""
+        await self._file.ask(Erase(booking))
+
+    def fingerprint(self, body: bytes) -> str:
+        """A keyed hash: two requests can be compared by it, and no name be guessed from it without this vault."""
+        return hmac.digest(self._fingerprint_key, body, sha256).hex()
+
+    def close(self) -> None:
+        """Finish what was asked, then leave no thread and no open file."""
+        self._file.close()
