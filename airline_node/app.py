@@ -252,6 +252,6 @@ class Parts:
 
     async def _unanswered(self, messages: Sequence[PeerMessage]) -> None:
         """A coordinator that does not answer makes its participants ask one another."""
-        silent = [m for m in messages if isinstance(m, Inquire) and m.to == m.coordinator]
-        if silent:
-            self._node.tell([Unanswered(message.booking, message.asker) for message in silent])
+        asked = [message for message in messages if isinstance(message, Inquire)]
+        if asked:
+            self._node.tell([Unanswered(message.booking, message.asker, message.to) for message in asked])

@@ -23,7 +23,8 @@ from ledger.events import FlightScheduled, Recorded, StreamName
 from ledger.ledger import Answer, Change, Command, Ledger, Machine
 from ledger.messages import (
     ConfirmBooking,
-    ForceRelease,
+    ForceMessage,
+    Forcing,
     OpenBooking,
     OpenSales,
     PeerAnswer,
@@ -31,6 +32,7 @@ from ledger.messages import (
     ReadBooking,
     ReadTransactions,
     Refusal,
+    Resume,
     TravellerAnswer,
     TravellerCommand,
 )
@@ -157,10 +159,15 @@ class Node:
         [answer] = await self._soon(self._put([ReadTransactions()], INBOX_PEERS_MAX))
         return cast(Transactions, answer)
 
-    async def force(self, command: ForceRelease) -> PeerAnswer | Refusal:
-        """An operator breaks a pledge, at their own risk and on record."""
+    async def resume(self) -> Transactions:
+        """Ask about every pledge now. What waits, once what is asked is on its way to the lines."""
+        [answer] = await self._soon(self._put([Resume()], INBOX_PEERS_MAX))
+        return cast(Transactions, answer)
+
+    async def operate(self, command: ForceMessage) -> Forcing | Refusal:
+        """What an operator does about a claim, at this carrier's risk and on record."""
         [answer] = await self._soon(self._put([command], INBOX_PEERS_MAX))
-        return cast(PeerAnswer | Refusal, answer)
+        return cast(Forcing | Refusal, answer)
 
     @property
     def crowded(self) -> bool:

@@ -85,7 +85,7 @@ class ReleaseReason(StrEnum):
 
 
 class HoldReleased(FlightEvent, frozen=True, kw_only=True, tag="hold-released"):
-    """The seat is free again. A forced release names who did it and why."""
+    """The seat is free again. A forced release names who confirmed it, and why it was proposed."""
 
     seat: SeatNo
     booking: BookingId
@@ -119,6 +119,35 @@ class SeatReturned(FlightEvent, frozen=True, kw_only=True, tag="seat-returned"):
 
     seat: SeatNo
     booking: BookingId
+
+
+class ForceProposed(FlightEvent, frozen=True, kw_only=True, tag="force-proposed"):
+    """An operator would break this pledge, and says why. Nothing is released until a second one confirms it in time."""
+
+    booking: BookingId
+    operator: str
+    why: str
+    expires_at: Millis
+
+
+class Decision(StrEnum):
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class ForceCompared(FlightEvent, frozen=True, kw_only=True, tag="force-compared"):
+    """The decision about a pledge that was broken by force has come to light. A commit is a mismatch: an alarm."""
+
+    booking: BookingId
+    decision: Decision
+
+
+class MismatchAcknowledged(FlightEvent, frozen=True, kw_only=True, tag="mismatch-acknowledged"):
+    """An operator has looked at a mismatch and done for the traveller what the note says. The alarm ends."""
+
+    booking: BookingId
+    operator: str
+    note: str
 
 
 # ---- a booking, at its coordinator ----------------------------------------------------------------------------
@@ -180,7 +209,17 @@ class BookingCancelled(BookingEvent, frozen=True, kw_only=True, tag="booking-can
     """The traveller gave a confirmed booking back: every seat returns."""
 
 
-AnyFlightEvent: TypeAlias = FlightScheduled | SeatHeld | SeatCommitted | HoldReleased | PrepareRefused | SeatReturned
+AnyFlightEvent: TypeAlias = (
+    FlightScheduled
+    | SeatHeld
+    | SeatCommitted
+    | HoldReleased
+    | PrepareRefused
+    | SeatReturned
+    | ForceProposed
+    | ForceCompared
+    | MismatchAcknowledged
+)
 AnyBookingEvent: TypeAlias = (
     BookingOpened | VotingStarted | BookingCommitted | BookingAborted | BookingSettled | BookingCancelled
 )

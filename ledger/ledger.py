@@ -42,11 +42,13 @@ from ledger.messages import (
     Commit,
     ConfirmBooking,
     Conflict,
-    ForceRelease,
+    ForceMessage,
+    Forcing,
     Hold,
     Inquire,
     OpenBooking,
     OpenSales,
+    OperatorCommand,
     Outcome,
     PeerAnswer,
     PeerMessage,
@@ -57,6 +59,7 @@ from ledger.messages import (
     Refused,
     Release,
     Restarted,
+    Resume,
     Return,
     Tick,
     TravellerAnswer,
@@ -73,9 +76,17 @@ RETIRE_MS = 48 * 3_600_000
 """A flight leaves memory so long after its arrival, unless a hold on it still waits."""
 
 Command: TypeAlias = (
-    TravellerCommand | PeerMessage | PeerAnswer | ForceRelease | ReadTransactions | OpenSales | Tick | Unanswered
+    TravellerCommand
+    | PeerMessage
+    | PeerAnswer
+    | ForceMessage
+    | ReadTransactions
+    | Resume
+    | OpenSales
+    | Tick
+    | Unanswered
 )
-Answer: TypeAlias = TravellerAnswer | PeerAnswer | Transactions | None
+Answer: TypeAlias = TravellerAnswer | PeerAnswer | Transactions | Forcing | None
 Machine: TypeAlias = BookingId | FlightId
 """What owes messages: a booking or a flight, by its id (the two never look alike)."""
 Due: TypeAlias = tuple[Millis, BookingId, FlightId]
@@ -119,7 +130,7 @@ class Ledger:
                 return None if command.booking in self.bookings else booking_stream(command.booking)
             case Inquire() if command.coordinator == self.carrier:
                 return None if command.booking in self.bookings else booking_stream(command.booking)
-            case ClaimMessage() | ForceRelease():
+            case ClaimMessage() | OperatorCommand():
                 return None if command.flight in self.flights else flight_stream(command.flight)
             case _:
                 return None
@@ -131,7 +142,7 @@ class Ledger:
                 return self._ask_booking(command.booking, command, now)
             case Inquire() if command.coordinator == self.carrier:
                 return self._ask_booking(command.booking, command, now)
-            case ClaimMessage() | ForceRelease() | Unanswered():
+            case ClaimMessage() | OperatorCommand() | Unanswered():
                 return self._ask_flight(command.flight, command, now)
             case Outcome():
                 return self._ask_flight(command.asker, command, now)
@@ -146,6 +157,9 @@ class Ledger:
                 self._open_sales(command)
                 self._new_day = now
                 return None
+            case Resume():
+                self._ask_about_pledges(now)
+                return transactions(self.flights.values(), self.bookings.values())
             case ReadTransactions():
                 return transactions(self.flights.values(), self.bookings.values())
 
@@ -170,12 +184,17 @@ class Ledger:
             if claim.state in (HoldState.TIMED, HoldState.PLEDGED)
         ]
         heapq.heapify(self._due)
-        for flight in self.flights.values():
-            if flight.claims:
-                self._ask_flight(flight.id, Restarted(flight.id), now)
+        self._ask_about_pledges(now)
         for booking in list(self.bookings.values()):
             self._moved[booking.id] = None
             self._settle_at_home(booking, now)
+
+    def _ask_about_pledges(self, now: Millis) -> None:
+        for flight in self.flights.values():
+            if flight.claims:
+                self._ask_flight(flight.id, Restarted(flight.id), now)
+            if flight.broken:
+                self._moved[flight.id] = None
 
     def take(self) -> Change:
         """What has changed since the last `take`."""
@@ -339,7 +358,8 @@ def _claim_due(flight: Flight, booking: BookingId) -> Due:
 
 
 def _waits(flight: Flight) -> bool:
-    return any(claim.state in (HoldState.TIMED, HoldState.PLEDGED) for claim in flight.claims.values())
+    held = any(claim.state in (HoldState.TIMED, HoldState.PLEDGED) for claim in flight.claims.values())
+    return held or any(broken.waits for broken in flight.broken.values())
 
 
 def _no_such_flight(command: FlightCommand) -> Answer:
@@ -352,7 +372,7 @@ def _no_such_flight(command: FlightCommand) -> Answer:
             return Acknowledged(booking=command.booking, flight=command.flight, done=done)
         case Commit() | Return() | Inquire():
             return Conflict(booking=command.booking, flight=command.flight, detail="no such flight is known here")
-        case ForceRelease():
+        case OperatorCommand():
             return Refusal("no-such-flight", f"{command.flight} is not known here")
         case Outcome() | Tick() | Restarted() | Unanswered():
             return None

@@ -292,20 +292,71 @@ class Restarted(Struct, frozen=True):
 
 
 class Unanswered(Struct, frozen=True):
-    """The coordinator of this claim could not be reached: ask the other participants too."""
+    """A carrier could not be reached about this claim: if it is the coordinator, ask the other participants too."""
 
     booking: BookingId
     flight: FlightId
+    to: CarrierCode | None = None
+    """Whom; None: the coordinator."""
 
 
-class ForceRelease(Struct, frozen=True, kw_only=True):
-    """An operator's own risk: give the seats of a pledge back before its decision is known here."""
+# ---- from operators ---------------------------------------------------------------------------------------------
+
+
+class OperatorCommand(Struct, frozen=True, kw_only=True):
+    """About one claim, by a person with a name. Answered with `Forcing`, or a `Refusal` that changes nothing."""
 
     booking: BookingId
     flight: FlightId
     operator: str
+
+
+class ProposeForce(OperatorCommand, frozen=True, kw_only=True):
+    """Break this pledge before its decision is known here, if a second operator agrees."""
+
     why: str
+
+
+class ConfirmForce(OperatorCommand, frozen=True, kw_only=True):
+    """The second operator agrees, at this carrier's own risk."""
+
+
+class AcknowledgeMismatch(OperatorCommand, frozen=True, kw_only=True):
+    """A pledge was broken that should have been sold: somebody has seen to it, and the note says how."""
+
+    note: str
+
+
+ForceMessage: TypeAlias = ProposeForce | ConfirmForce | AcknowledgeMismatch
+
+
+class ForceState(StrEnum):
+    NONE = "none"
+    PROPOSED = "proposed"
+    BROKEN = "broken"
+    """The pledge is broken; what was decided is not known here yet."""
+    BORNE_OUT = "borne out"
+    """The decision was to abort: nobody was harmed."""
+    MISMATCH = "mismatch"
+    """The decision was to commit: a traveller has a ticket and no seat."""
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Forcing(Struct, frozen=True, kw_only=True):
+    """How a pledge's breaking stands: who proposed it, until when it can be confirmed, who confirmed it."""
+
+    booking: BookingId
+    flight: FlightId
+    state: ForceState
+    operator: str
+    why: str
+    expires_at: Millis
+    confirmed_by: str | None
 
 
 class ReadTransactions(Struct, frozen=True):
     """Whatever waits: pledges in doubt and bookings not settled."""
+
+
+class Resume(Struct, frozen=True):
+    """Ask about every pledge now, its time up or not; answered as `ReadTransactions` is."""

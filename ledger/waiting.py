@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from ledger.coordinator.pending import pending
 from ledger.coordinator.state import SETTLED, Booking, Phase
-from ledger.participant.state import Claim, Flight, HoldState
-from ledger.terms import BookingId, CarrierCode, FlightId, Locator, Millis, SeatNo, carrier_of, locator_of
+from ledger.messages import ForceState, Forcing, Word
+from ledger.participant import forcing
+from ledger.participant.state import Broken, Claim, Doubt, Flight, HoldState
+from ledger.terms import BookingId, CarrierCode, Centavos, FlightId, Locator, Millis, SeatNo, carrier_of, locator_of
 
 
 class WaitState(StrEnum):
@@ -28,10 +30,41 @@ class WaitState(StrEnum):
     """Decided here; some carrier has not acknowledged it yet."""
     CONFLICT = "conflict"
     """Decided here; some carrier's log says otherwise. An alarm."""
+    FORCED = "forced"
+    """A pledge that operators have broken; the decision has not come to light yet."""
+    MISMATCH = "mismatch"
+    """A pledge that operators have broken, and that should have been sold. An alarm until it is acknowledged."""
+
+
+class Said(StrEnum):
+    """What a carrier has said of a booking, as far as it is known here."""
+
+    UNHEARD = "unheard"
+    SILENT = "silent"
+    """It was asked and could not be reached."""
+    HELD = "held"
+    PLEDGED = "pledged"
+    UNDECIDED = "undecided"
+    RECORDED = "recorded"
+    """It has the decision on disk."""
+    RETURNED = "returned"
+    CONFLICT = "conflict"
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """One carrier's word: on its own flight, or as the coordinator that decides (`flight` is None)."""
+
+    carrier: CarrierCode
+    flight: FlightId | None
+    said: Said
 
 
 class Transaction(Struct, frozen=True, kw_only=True):
-    """One booking that waits at this node: as its coordinator (`flight` is None) or on one of its flights."""
+    """One booking that waits at this node: as its coordinator (`flight` is None) or on one of its flights.
+
+    `at_stake` is the price of the whole booking at its coordinator, of this flight's seats elsewhere. `may_not_force`
+    says why the pledge cannot be broken now; None: two operators can break it.
+    """
 
     booking: BookingId
     locator: Locator
@@ -43,6 +76,10 @@ class Transaction(Struct, frozen=True, kw_only=True):
     waits_for: tuple[CarrierCode, ...]
     reason: str
     safe: str
+    at_stake: Centavos
+    standings: tuple[Standing, ...]
+    forcing: Forcing | None
+    may_not_force: str | None
 
 
 class Transactions(Struct, frozen=True):
@@ -51,15 +88,19 @@ class Transactions(Struct, frozen=True):
 
 def transactions(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Transactions:
     """Everything that waits at this node, oldest first."""
-    waiting = [w for flight in flights for w in _claims(flight)]
+    waiting = [w for flight in flights for w in (*_claims(flight), *_broken(flight))]
     waiting += [_booking(booking) for booking in bookings if booking.phase not in SETTLED]
     return Transactions(tuple(sorted(waiting, key=lambda w: (w.since, w.booking, w.flight or ""))))
+
+
+# ---- a claim on a flight of this carrier ----------------------------------------------------------------------------
 
 
 def _claims(flight: Flight) -> Iterator[Transaction]:
     for booking, claim in flight.claims.items():
         if claim.state in (HoldState.TIMED, HoldState.PLEDGED):
             state, reason, safe = _claim_words(flight, booking, claim)
+            no, proposed = forcing.refusal(flight, booking), flight.broken.get(booking)
             yield Transaction(
                 booking=booking,
                 locator=locator_of(booking),
@@ -71,6 +112,10 @@ def _claims(flight: Flight) -> Iterator[Transaction]:
                 waits_for=() if state is WaitState.HELD else (claim.coordinator,),
                 reason=reason,
                 safe=safe,
+                at_stake=flight.scheduled.fare * len(claim.seats),
+                standings=tuple(_claim_standings(flight, booking, claim)),
+                forcing=forcing.view(flight, booking, proposed) if proposed else None,
+                may_not_force=no.detail if no else None,
             )
 
 
@@ -80,10 +125,64 @@ def _claim_words(flight: Flight, booking: BookingId, claim: Claim) -> tuple[Wait
     doubt = flight.doubts.get(booking)
     if doubt is None:
         return WaitState.PLEDGED, f"pledged; {claim.coordinator} is collecting the votes", "wait"
-    silence = " and cannot be reached" if doubt.coordinator_silent else ""
+    silence = " and cannot be reached" if claim.coordinator in doubt.silent else ""
     heard = "".join(f"; {carrier} says {word}" for carrier, word in sorted(doubt.words.items()))
     reason = f"pledged; {claim.coordinator} has the decision{silence}{heard}"
     return WaitState.IN_DOUBT, reason, f"wait, and bring {claim.coordinator} back: the pledge keeps the seat safe"
+
+
+def _claim_standings(flight: Flight, booking: BookingId, claim: Claim) -> Iterator[Standing]:
+    me, doubt = carrier_of(flight.id), flight.doubts.get(booking, Doubt())
+    yield Standing(carrier=claim.coordinator, flight=None, said=_said(doubt, claim.coordinator))
+    for other in claim.participants:
+        mine = Said.HELD if claim.state is HoldState.TIMED else Said.PLEDGED
+        carrier = carrier_of(other)
+        said = mine if other == flight.id else Said.UNHEARD if carrier == me else _said(doubt, carrier)
+        yield Standing(carrier=carrier, flight=other, said=said)
+
+
+def _said(doubt: Doubt, carrier: CarrierCode) -> Said:
+    if carrier in doubt.silent:
+        return Said.SILENT
+    word = doubt.words.get(carrier)
+    return Said.UNHEARD if word is None else Said.PLEDGED if word is Word.PLEDGED else Said.UNDECIDED
+
+
+# ---- a pledge that was broken by force ------------------------------------------------------------------------------
+
+
+def _broken(flight: Flight) -> Iterator[Transaction]:
+    for booking, broken in flight.broken.items():
+        if broken.waits:
+            state, reason, safe = _broken_words(broken)
+            yield Transaction(
+                booking=booking,
+                locator=locator_of(booking),
+                coordinator=broken.coordinator,
+                flight=flight.id,
+                seats=broken.seats,
+                state=state,
+                since=broken.since,
+                waits_for=(broken.coordinator,) if state is WaitState.FORCED else (),
+                reason=reason,
+                safe=safe,
+                at_stake=flight.scheduled.fare * len(broken.seats),
+                standings=(),
+                forcing=forcing.view(flight, booking, broken),
+                may_not_force="its pledge is broken already",
+            )
+
+
+def _broken_words(broken: Broken) -> tuple[WaitState, str, str]:
+    by = " and ".join(dict.fromkeys(name for name in (broken.operator, broken.confirmed_by) if name))
+    if broken.state is ForceState.BROKEN:
+        reason = f"{by} broke the pledge ({broken.why}); what {broken.coordinator} decided is not known yet"
+        return WaitState.FORCED, reason, f"wait: {broken.coordinator} is asked until it answers"
+    reason = f"{by} broke the pledge ({broken.why}), and {broken.coordinator} had sold it: a ticket without a seat"
+    return WaitState.MISMATCH, reason, "see to the traveller, then acknowledge it with a note of what was done"
+
+
+# ---- a booking that this carrier coordinates ------------------------------------------------------------------------
 
 
 def _booking(booking: Booking) -> Transaction:
@@ -99,7 +198,28 @@ def _booking(booking: Booking) -> Transaction:
         waits_for=tuple(dict.fromkeys(carrier_of(message.flight) for message in pending(booking))),
         reason=reason,
         safe=safe,
+        at_stake=booking.price,
+        standings=tuple(
+            Standing(carrier=carrier_of(flight), flight=flight, said=_booking_said(booking, flight))
+            for flight in booking.flights
+        ),
+        forcing=None,
+        may_not_force="only a carrier's pledge can be broken, and this is the coordinator's own booking",
     )
+
+
+def _booking_said(booking: Booking, flight: FlightId) -> Said:
+    if flight in booking.conflicts:
+        return Said.CONFLICT
+    match booking.phase:
+        case Phase.OPEN:
+            return Said.HELD if flight in booking.granted else Said.UNHEARD
+        case Phase.VOTING:
+            return Said.PLEDGED if flight in booking.votes else Said.UNHEARD
+        case Phase.CANCELLED if flight in booking.returned:
+            return Said.RETURNED
+        case _:
+            return Said.RECORDED if flight in booking.recorded else Said.UNHEARD
 
 
 def _booking_words(booking: Booking) -> tuple[WaitState, str, str]:

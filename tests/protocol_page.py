@@ -11,7 +11,8 @@ from msgspec.structs import fields
 
 from ledger.coordinator import state as coordinator
 from ledger.events import AnyBookingEvent, AnyFlightEvent
-from ledger.messages import PeerAnswer, PeerMessage
+from ledger.messages import ForceState, PeerAnswer, PeerMessage
+from ledger.participant import forcing
 from ledger.participant import state as participant
 
 PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
@@ -32,6 +33,14 @@ def _holds() -> str:
     return _table(
         ["state", *moves],
         [[state, *(participant.NEXT.get((state, move), "") for move in moves)] for state in participant.HoldState],
+    )
+
+
+def _forcing() -> str:
+    moves = list(dict.fromkeys(move for _, move in forcing.NEXT))
+    return _table(
+        ["state", *moves],
+        [[state, *(forcing.NEXT.get((state, move), "") for move in moves)] for state in ForceState],
     )
 
 
@@ -81,6 +90,7 @@ def _meaning(struct: type[Struct]) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "holds": _holds,
+    "forcing": _forcing,
     "bookings": _bookings,
     "events": _events,
     "messages": _messages,

@@ -16,6 +16,7 @@ The rules (docs/protocol.md counts them):
 7. A commit without a pledge, or an abort of a sale, is answered with a conflict and changes nothing.
 8. A prepare never waits for a held seat: it is refused at once.
 9. A pledge in doubt asks its coordinator, and the other participants if the coordinator is silent.
+11. Two operators may break a pledge, as a last resort: `ledger.participant.forcing` has that machine.
 """
 
 from ledger.participant.decide import decide

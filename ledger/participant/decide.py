@@ -16,9 +16,9 @@ from ledger.events import (
 from ledger.messages import (
     Abort,
     Commit,
-    ForceRelease,
     Hold,
     Inquire,
+    OperatorCommand,
     Outcome,
     Prepare,
     Release,
@@ -29,6 +29,7 @@ from ledger.messages import (
     Unanswered,
     Word,
 )
+from ledger.participant import forcing
 from ledger.participant.state import (
     Command,
     CoordinatorMessage,
@@ -49,6 +50,8 @@ def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightE
         return [Doubted(b) for b, claim in flight.claims.items() if claim.state is HoldState.PLEDGED]
     if foreign(flight, command):
         return []
+    if isinstance(command, OperatorCommand):
+        return forcing.decide(flight, command, now)
     state = flight.state_of(command.booking)
     match command, state:
         case ((Hold() | Prepare()), HoldState.NONE):
@@ -63,6 +66,8 @@ def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightE
             return _let_go(flight, command.booking, ReleaseReason.ABORTED, now)
         case Release(), HoldState.TIMED:
             return _let_go(flight, command.booking, ReleaseReason.ABANDONED, now)
+        case ((Commit() | Abort() | Outcome()), HoldState.RELEASED):
+            return forcing.compare(flight, command, now)
         case Return(), HoldState.SOLD:
             seats = flight.claims[command.booking].seats
             return [SeatReturned(at=now, flight=flight.id, seat=seat, booking=command.booking) for seat in seats]
@@ -78,9 +83,7 @@ def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightE
         case Tick(), (HoldState.TIMED | HoldState.PLEDGED):
             return _expire(flight, command.booking, now)
         case Unanswered(), HoldState.PLEDGED:
-            return [Silence(command.booking)]
-        case ForceRelease(), HoldState.PLEDGED:
-            return _let_go(flight, command.booking, ReleaseReason.FORCED, now, command.operator, command.why)
+            return [Silence(command.booking, command.to or flight.claims[command.booking].coordinator)]
         case _:
             return []
 
@@ -163,16 +166,9 @@ def _sell(flight: Flight, booking: BookingId, now: Millis) -> list[AnyFlightEven
     ]
 
 
-def _let_go(
-    flight: Flight,
-    booking: BookingId,
-    reason: ReleaseReason,
-    now: Millis,
-    operator: str | None = None,
-    why: str | None = None,
-) -> list[AnyFlightEvent]:
+def _let_go(flight: Flight, booking: BookingId, reason: ReleaseReason, now: Millis) -> list[AnyFlightEvent]:
     return [
-        HoldReleased(at=now, flight=flight.id, seat=seat, booking=booking, reason=reason, operator=operator, why=why)
+        HoldReleased(at=now, flight=flight.id, seat=seat, booking=booking, reason=reason)
         for seat in flight.claims[booking].seats
     ]
 

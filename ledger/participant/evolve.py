@@ -8,12 +8,18 @@ from ledger.cabin import cabin_of
 from ledger.events import (
     AnyFlightEvent,
     FlightScheduled,
+    ForceCompared,
+    ForceProposed,
     HoldReleased,
+    MismatchAcknowledged,
     PrepareRefused,
+    ReleaseReason,
     SeatCommitted,
     SeatHeld,
     SeatReturned,
 )
+from ledger.messages import ForceState
+from ledger.participant import forcing
 from ledger.participant.state import (
     CLOSED_MS,
     NEXT,
@@ -40,13 +46,12 @@ def evolve(flight: Flight, event: AnyFlightEvent | Heard) -> None:
             flight.doubts.setdefault(event.booking, Doubt())
             return
         case Silence():
-            flight.doubts.setdefault(event.booking, Doubt()).coordinator_silent = True
+            flight.doubts.setdefault(event.booking, Doubt()).silent.add(event.carrier)
             return
         case WordHeard():
             doubt = flight.doubts.setdefault(event.booking, Doubt())
             doubt.words[event.by] = event.word
-            if event.by == flight.coordinator_of(event.booking):
-                doubt.coordinator_silent = False
+            doubt.silent.discard(event.by)
             return
         case FlightScheduled():
             assert flight.plan is None, f"{flight.id} was scheduled twice"
@@ -55,6 +60,8 @@ def evolve(flight: Flight, event: AnyFlightEvent | Heard) -> None:
         case PrepareRefused():
             after = NEXT[flight.state_of(event.booking), Move.REFUSE]
             _close(flight, event.booking, Closed(after, event.coordinator, event.reason, event.at))
+        case ForceProposed() | ForceCompared() | MismatchAcknowledged():
+            forcing.evolve(flight, event)
         case _:
             _move(flight, event)
     flight.version += 1
@@ -70,9 +77,11 @@ def _move(flight: Flight, event: SeatEvent) -> None:
         case SeatCommitted():
             assert claim is not None
             claim.holds[event.seat] = after
-            flight.doubts.pop(event.booking, None)
+            _decided(flight, event.booking)
         case HoldReleased() | SeatReturned():
             assert claim is not None
+            if isinstance(event, HoldReleased) and event.reason is ReleaseReason.FORCED:
+                forcing.evolve(flight, event)
             assert flight.taken.pop(event.seat) == event.booking, f"{event.seat} was not this booking's to free"
             del claim.holds[event.seat]
             if not claim.holds:
@@ -94,9 +103,16 @@ def _hold(flight: Flight, event: SeatHeld, state: HoldState) -> None:
         claim.tickets[event.seat], claim.coupon = event.ticket, event.coupon
 
 
+def _decided(flight: Flight, booking: BookingId) -> None:
+    """Nothing is in doubt any more, and a proposal to break the pledge has come to nothing."""
+    flight.doubts.pop(booking, None)
+    if booking in flight.broken and flight.broken[booking].state is ForceState.PROPOSED:
+        del flight.broken[booking]
+
+
 def _close(flight: Flight, booking: BookingId, closed: Closed) -> None:
     flight.claims.pop(booking, None)
-    flight.doubts.pop(booking, None)
+    _decided(flight, booking)
     flight.closed[booking] = closed
     for oldest in list(islice(flight.closed, 2)):  # two a step: it shrinks faster than it grows, and never pauses
         told = flight.closed[oldest]

@@ -1,13 +1,17 @@
 """What a flight's carrier still owes to others, worked out from the state."""
 
 from ledger.messages import Inquire
+from ledger.participant import forcing
 from ledger.participant.state import Flight
 from ledger.terms import BookingId, CarrierCode, FlightId, carrier_of
 
 
 def pending(flight: Flight) -> list[Inquire]:
-    """What is still owed to others: a question for every pledge in doubt."""
-    return [question for booking in flight.doubts for question in _questions(flight, booking)]
+    """What is still owed to others: questions about every pledge in doubt, and about every one that was broken."""
+    owed = [question for booking in flight.doubts for question in _questions(flight, booking)]
+    for booking, broken in flight.broken.items():
+        owed += forcing.pending(flight, booking, broken)
+    return owed
 
 
 def _questions(flight: Flight, booking: BookingId) -> list[Inquire]:
@@ -20,7 +24,7 @@ def _questions(flight: Flight, booking: BookingId) -> list[Inquire]:
         return Inquire(booking=booking, flight=about, coordinator=claim.coordinator, asker=flight.id, to=to)
 
     questions = [ask(flight.id, claim.coordinator)]
-    if doubt.coordinator_silent:
+    if claim.coordinator in doubt.silent:
         others = [other for other in claim.participants if carrier_of(other) not in (me, claim.coordinator)]
         questions += [ask(other, carrier_of(other)) for other in others]
     return questions

@@ -6,10 +6,11 @@ from ledger.messages import (
     Acknowledged,
     Commit,
     Conflict,
-    ForceRelease,
+    Forcing,
     Held,
     Hold,
     Inquire,
+    OperatorCommand,
     Outcome,
     PeerAnswer,
     Pledged,
@@ -23,11 +24,12 @@ from ledger.messages import (
     Unanswered,
     Word,
 )
+from ledger.participant import forcing
 from ledger.participant.state import Command, CoordinatorMessage, Flight, HoldState, foreign
 from ledger.terms import BookingId, carrier_of
 
 
-def reply(flight: Flight, command: Command) -> PeerAnswer | Refusal | None:
+def reply(flight: Flight, command: Command) -> PeerAnswer | Forcing | Refusal | None:
     """What the asker may be told, once what was decided is on disk. None where nobody asked."""
     match command:
         case Hold() | Prepare():
@@ -42,8 +44,8 @@ def reply(flight: Flight, command: Command) -> PeerAnswer | Refusal | None:
             return _answer_order(flight, command, "return", HoldState.RETURNED)
         case Inquire():
             return _answer_inquiry(flight, command)
-        case ForceRelease():
-            return _answer_force(flight, command)
+        case OperatorCommand():
+            return forcing.reply(flight, command)
         case Outcome() | Tick() | Restarted() | Unanswered():
             return None
 
@@ -92,10 +94,3 @@ def _word(flight: Flight, booking: BookingId) -> Word:
     if state is HoldState.PLEDGED or flight.closed[booking].reason == ReleaseReason.FORCED:
         return Word.PLEDGED
     return Word.ABORTED
-
-
-def _answer_force(flight: Flight, asked: ForceRelease) -> PeerAnswer | Refusal:
-    closed = flight.closed.get(asked.booking)
-    if closed and closed.reason == ReleaseReason.FORCED:
-        return Acknowledged(booking=asked.booking, flight=flight.id, done="release")
-    return Refusal("not-pledged", f"{asked.booking} has no pledge on {flight.id} that could be forced")

@@ -21,7 +21,8 @@ from ledger.messages import (
     Abort,
     ClaimMessage,
     Commit,
-    ForceRelease,
+    ForceMessage,
+    ForceState,
     Hold,
     Inquire,
     Outcome,
@@ -33,7 +34,7 @@ from ledger.messages import (
     Unanswered,
     Word,
 )
-from ledger.terms import SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo
+from ledger.terms import SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo, carrier_of
 
 CLOSED_MS = 4 * SKEW_MS
 """How long a door closed to a booking is remembered in memory. A prepare whose `decide_by` is further from this
@@ -117,6 +118,11 @@ class Claim(Struct, omit_defaults=True):
     def seats(self) -> tuple[SeatNo, ...]:
         return tuple(self.holds)
 
+    def others(self, me: CarrierCode) -> tuple[CarrierCode, ...]:
+        """The carriers that are bound by the same decision, beside this one and the coordinator."""
+        carriers = dict.fromkeys(carrier_of(flight) for flight in self.participants)
+        return tuple(carrier for carrier in carriers if carrier not in (me, self.coordinator))
+
 
 class Closed(Struct, frozen=True):
     """A booking that has no seat here any more, or never had: what a latecomer is told, remembered `since` then."""
@@ -135,8 +141,27 @@ class Closed(Struct, frozen=True):
 class Doubt(Struct):
     """Not stored: what this carrier has learned while it asks for a decision that it does not know."""
 
-    coordinator_silent: bool = False
+    silent: set[CarrierCode] = field(default_factory=set)
     words: dict[CarrierCode, Word] = field(default_factory=dict)
+
+
+class Broken(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pledge that operators break, from the proposal on (`ledger.participant.forcing`)."""
+
+    coordinator: CarrierCode
+    participants: tuple[FlightId, ...]
+    seats: tuple[SeatNo, ...]
+    operator: str
+    why: str
+    expires_at: Millis
+    state: ForceState = ForceState.NONE
+    since: Millis = 0
+    confirmed_by: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """For the decision, or for somebody to look."""
+        return self.state in (ForceState.BROKEN, ForceState.MISMATCH)
 
 
 class Flight(Struct, omit_defaults=True):
@@ -149,6 +174,7 @@ class Flight(Struct, omit_defaults=True):
     claims: dict[BookingId, Claim] = field(default_factory=dict)
     closed: dict[BookingId, Closed] = field(default_factory=dict)
     doubts: dict[BookingId, Doubt] = field(default_factory=dict)
+    broken: dict[BookingId, Broken] = field(default_factory=dict)
 
     @property
     def scheduled(self) -> FlightScheduled:
@@ -176,9 +202,10 @@ class Doubted(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """Heard, not stored: the pledge's coordinator could not be reached."""
+    """Heard, not stored: a carrier that may know what became of this pledge could not be reached."""
 
     booking: BookingId
+    carrier: CarrierCode
 
 
 class WordHeard(Struct, frozen=True):
@@ -191,7 +218,7 @@ class WordHeard(Struct, frozen=True):
 
 Heard: TypeAlias = Doubted | Silence | WordHeard
 CoordinatorMessage: TypeAlias = Hold | Prepare | Commit | Abort | Release | Return | Inquire
-Command: TypeAlias = CoordinatorMessage | Outcome | Tick | Restarted | Unanswered | ForceRelease
+Command: TypeAlias = CoordinatorMessage | Outcome | Tick | Restarted | Unanswered | ForceMessage
 
 
 def foreign(flight: Flight, command: Command) -> bool:

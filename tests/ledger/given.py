@@ -18,8 +18,12 @@ from ledger.events import (
     BookingCommitted,
     BookingOpened,
     BookingSettled,
+    Decision,
     FlightScheduled,
+    ForceCompared,
+    ForceProposed,
     HoldReleased,
+    MismatchAcknowledged,
     PrepareRefused,
     RefusalReason,
     ReleaseReason,
@@ -31,11 +35,13 @@ from ledger.events import (
 from ledger.messages import (
     Abort,
     Acknowledged,
+    AcknowledgeMismatch,
     BookingView,
     CancelBooking,
     Commit,
     ConfirmBooking,
-    ForceRelease,
+    ConfirmForce,
+    Forcing,
     Held,
     Hold,
     Inquire,
@@ -44,6 +50,7 @@ from ledger.messages import (
     PeerAnswer,
     Pledged,
     Prepare,
+    ProposeForce,
     ReadBooking,
     Refusal,
     Refused,
@@ -53,6 +60,7 @@ from ledger.messages import (
     Word,
 )
 from ledger.participant import state as participant_state
+from ledger.participant.forcing import CONFIRM_MS
 from ledger.participant.state import Flight
 from ledger.terms import (
     DECIDE_MS,
@@ -159,9 +167,28 @@ def released(
         seat=seat,
         booking=booking,
         reason=reason,
-        operator="marta" if forced else None,
+        operator="josé" if forced else None,
         why="the gate closes" if forced else None,
     )
+
+
+def proposed(booking: BookingId = ANA, at: Millis = NOW, operator: str = "marta") -> ForceProposed:
+    return ForceProposed(
+        at=at,
+        flight=JG_FLIGHT,
+        booking=booking,
+        operator=operator,
+        why="the gate closes",
+        expires_at=at + CONFIRM_MS,
+    )
+
+
+def compared(decision: Decision, booking: BookingId = ANA, at: Millis = NOW) -> ForceCompared:
+    return ForceCompared(at=at, flight=JG_FLIGHT, booking=booking, decision=decision)
+
+
+def seen_to(booking: BookingId = ANA, at: Millis = NOW) -> MismatchAcknowledged:
+    return MismatchAcknowledged(at=at, flight=JG_FLIGHT, booking=booking, operator="marta", note="flew on the next")
 
 
 def refused(booking: BookingId = ANA, at: Millis = NOW, by: CarrierCode = "AN") -> PrepareRefused:
@@ -252,8 +279,16 @@ def heard(word: Word, by: CarrierCode = "AN", booking: BookingId = ANA, asker: F
     return Outcome(booking=booking, flight=about, asker=asker, by=by, word=word)
 
 
-def force(booking: BookingId = ANA, flight: FlightId = JG_FLIGHT) -> ForceRelease:
-    return ForceRelease(booking=booking, flight=flight, operator="marta", why="the gate closes")
+def propose(operator: str = "marta", booking: BookingId = ANA, flight: FlightId = JG_FLIGHT) -> ProposeForce:
+    return ProposeForce(booking=booking, flight=flight, operator=operator, why="the gate closes")
+
+
+def agree(operator: str = "josé", booking: BookingId = ANA, flight: FlightId = JG_FLIGHT) -> ConfirmForce:
+    return ConfirmForce(booking=booking, flight=flight, operator=operator)
+
+
+def see_to(operator: str = "marta", booking: BookingId = ANA, flight: FlightId = JG_FLIGHT) -> AcknowledgeMismatch:
+    return AcknowledgeMismatch(booking=booking, flight=flight, operator=operator, note="flew on the next")
 
 
 # ---- a booking's past -----------------------------------------------------------------------------------------------
@@ -365,7 +400,7 @@ def seen(answer: TravellerAnswer | Outcome | None) -> BookingView:
 # ---- asked ----------------------------------------------------------------------------------------------------------
 
 
-def ask(state: Flight, command: participant_state.Command, now: Millis = NOW) -> PeerAnswer | Refusal | None:
+def ask(state: Flight, command: participant_state.Command, now: Millis = NOW) -> PeerAnswer | Forcing | Refusal | None:
     """Decide, evolve, reply: what a node does with a command about a flight."""
     for event in participant.decide(state, command, now):
         participant.evolve(state, event)

@@ -23,7 +23,6 @@ from tests.ledger.given import (
     ask_coordinator,
     commit,
     flight,
-    force,
     give_back,
     heard,
     hold,
@@ -175,29 +174,3 @@ def test_a_stray_word_about_a_finished_claim_changes_nothing() -> None:
     for history in ((pledged(), sold()), (pledged(), released()), (refused(),), ()):
         for word in Word:
             assert participant.decide(flight(*history), heard(word), NOW) == []
-
-
-# ---- rule 11: by force ----------------------------------------------------------------------------------------------
-
-
-def test_rule_11_a_forced_release_is_on_record_with_who_and_why() -> None:
-    [event] = participant.decide(flight(pledged()), force(), NOW)
-    assert event == released(reason=ReleaseReason.FORCED)
-
-
-@pytest.mark.parametrize("history", [(), (timed(),), (pledged(), sold()), (pledged(), released())])
-def test_rule_11_only_a_pledge_can_be_forced(history: History) -> None:
-    assert participant.decide(flight(*history), force(), NOW) == []
-
-
-def test_rule_11_a_commit_after_a_forced_release_is_an_alarm_and_an_abort_is_not() -> None:
-    jangada = flight(pledged(), released(reason=ReleaseReason.FORCED))
-    assert isinstance(ask(jangada, commit()), Conflict)
-    assert isinstance(ask(jangada, abort()), Acknowledged)
-
-
-def test_rule_11_a_broken_pledge_tells_the_others_nothing_of_the_decision() -> None:
-    jangada = flight(pledged(), released(reason=ReleaseReason.FORCED))
-    answer = ask(jangada, inquire())
-    assert isinstance(answer, Outcome)
-    assert answer.word is Word.PLEDGED

@@ -43,16 +43,18 @@ from tests.ledger.given import (
     NOW,
     RUI,
     abort,
+    agree,
     commit,
-    force,
     give_back,
     heard,
     hold,
     inquire,
     open_booking,
     prepare,
+    propose,
     release,
     scheduled,
+    see_to,
     segment,
 )
 from tests.simulator.server import facts
@@ -87,7 +89,9 @@ def asked_of_a_flight(draw: st.DrawFn) -> FlightCommand:
         Tick(booking, JG_FLIGHT),
         Unanswered(booking, JG_FLIGHT),
         Restarted(JG_FLIGHT),
-        force(booking),
+        propose(booking=booking),
+        agree(booking=booking),
+        see_to(booking=booking),
     ]
     return draw(st.sampled_from(asked))
 

@@ -10,6 +10,7 @@ from ledger.events import (
     BookingCommitted,
     BookingOpened,
     BookingSettled,
+    ForceProposed,
     HoldReleased,
     RefusalReason,
     SeatCommitted,
@@ -65,13 +66,13 @@ from tests.ledger.given import (
     abort,
     ask_coordinator,
     commit,
-    force,
     give_back,
     heard,
     hold,
     inquire,
     open_booking,
     prepare,
+    propose,
     release,
     scheduled,
     segment,
@@ -146,12 +147,14 @@ def test_a_cancellation_that_a_crash_interrupted_is_finished_at_home_and_away() 
     assert node.owed() == []
 
 
-def test_a_pledge_that_was_forced_at_home_is_an_alarm_and_no_endless_loop() -> None:
+def test_a_pledge_at_home_is_never_forced_for_the_decision_is_in_this_very_log() -> None:
     node = Disk(AN_FLIGHT)
     node.say(buy(*HOME_AND_AWAY))
-    assert isinstance(node.say(force(flight=AN_FLIGHT)), Acknowledged)
-    jangada_says_yes(node)
-    assert node.ledger.bookings[ANA].conflicts.keys() == {AN_FLIGHT}
+    node.ledger.restarted(NOW)
+    refusal = node.say(propose(flight=AN_FLIGHT))
+    assert isinstance(refusal, Refusal)
+    assert refusal.error == "decision-can-be-learned"
+    assert node.last(1) != [ForceProposed]
 
 
 # ---- rule 4, by name ------------------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def test_after_a_restart_everything_owed_is_among_what_has_moved_and_so_is_sent(
         (commit(), Conflict(booking=ANA, flight=JG_FLIGHT, detail="no such flight is known here")),
         (give_back(), Conflict(booking=ANA, flight=JG_FLIGHT, detail="no such flight is known here")),
         (inquire(), Conflict(booking=ANA, flight=JG_FLIGHT, detail="no such flight is known here")),
-        (force(), Refusal("no-such-flight", f"{JG_FLIGHT} is not known here")),
+        (propose(), Refusal("no-such-flight", f"{JG_FLIGHT} is not known here")),
         (heard(Word.COMMITTED), None),
         (Tick(ANA, JG_FLIGHT), None),
         (Unanswered(ANA, JG_FLIGHT), None),

@@ -49,12 +49,12 @@ from tests.ledger.given import (
     abort,
     ask_coordinator,
     commit,
-    force,
     give_back,
     heard,
     hold,
     inquire,
     prepare,
+    propose,
     refused,
     release,
     scheduled,
@@ -69,10 +69,10 @@ def test_what_must_be_read_back_before_a_command() -> None:
     ledger = Disk(AN_FLIGHT).ledger
     for order in (buy(*HOME), CONFIRM, CANCEL, READ, ask_coordinator()):
         assert ledger.missing(order) == booking_stream(ANA)
-    away = (hold(), prepare(), commit(), abort(), release(), give_back(), inquire(by="IP"), force())
+    away = (hold(), prepare(), commit(), abort(), release(), give_back(), inquire(by="IP"), propose())
     for asked in away:
         assert ledger.missing(asked) == flight_stream(JG_FLIGHT)
-    at_home = (hold(flight=AN_FLIGHT), inquire(about=AN_FLIGHT, by="IP"), force(flight=AN_FLIGHT))
+    at_home = (hold(flight=AN_FLIGHT), inquire(about=AN_FLIGHT, by="IP"), propose(flight=AN_FLIGHT))
     nothing = (ReadTransactions(), OpenSales(()), Tick(ANA), Unanswered(ANA, JG_FLIGHT), heard(Word.ABORTED))
     for command in (*at_home, *nothing):
         assert ledger.missing(command) is None

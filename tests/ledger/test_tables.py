@@ -18,6 +18,7 @@ from ledger.messages import (
     BookingView,
     ClaimAnswer,
     Conflict,
+    Forcing,
     Held,
     Outcome,
     Pledged,
@@ -41,6 +42,7 @@ from tests.ledger.given import (
     READ,
     abort,
     aborted,
+    agree,
     ask,
     ask_booking,
     ask_coordinator,
@@ -49,7 +51,6 @@ from tests.ledger.given import (
     commit,
     committed,
     flight,
-    force,
     give_back,
     heard,
     hold,
@@ -58,10 +59,12 @@ from tests.ledger.given import (
     opened,
     pledged,
     prepare,
+    propose,
     refused,
     release,
     released,
     returned,
+    see_to,
     settled,
     sold,
     timed,
@@ -154,7 +157,9 @@ ASKED: Mapping[str, tuple[Command, int]] = {
     "tick-early": (Tick(ANA, JG_FLIGHT), NOW),
     "tick-late": (Tick(ANA, JG_FLIGHT), EXPIRES_AT),
     "silence": (Unanswered(ANA, JG_FLIGHT), NOW),
-    "force": (force(), NOW),
+    "propose": (propose(), NOW),
+    "agree": (agree(), NOW),
+    "see-to": (see_to(), NOW),
     "restarted": (Restarted(JG_FLIGHT), NOW),
 }
 
@@ -162,24 +167,26 @@ CLAIM_MATRIX = """
              none               timed               pledged             sold             released            forced              refused            returned
 hold         timed/held         ./held              ./yes               ./yes            ./no                ./no                ./no               ./no
 prepare      pledged/yes        pledged/yes         ./yes               ./yes            ./no                ./no                ./no               ./no
-commit       ./conflict         ./conflict          sold/commit         ./commit         ./conflict          ./conflict          ./conflict         ./commit
-abort        refused/abort      released/abort      released/abort      ./conflict       ./abort             ./abort             ./abort            ./conflict
+commit       ./conflict         ./conflict          sold/commit         ./commit         ./conflict          released/conflict   ./conflict         ./commit
+abort        refused/abort      released/abort      released/abort      ./conflict       ./abort             released/abort      ./abort            ./conflict
 release      refused/release    released/release    ./conflict          ./conflict       ./release           ./release           ./release          ./conflict
 return       ./conflict         ./conflict          ./conflict          returned/return  ./conflict          ./conflict          ./conflict         ./return
 inquire      refused/aborted    released/aborted    ./pledged           ./committed      ./aborted           ./pledged           ./aborted          ./committed
-told-commit  ./.                ./.                 sold/.              ./.              ./.                 ./.                 ./.                ./.
-told-abort   ./.                ./.                 released/.          ./.              ./.                 ./.                 ./.                ./.
+told-commit  ./.                ./.                 sold/.              ./.              ./.                 released/.          ./.                ./.
+told-abort   ./.                ./.                 released/.          ./.              ./.                 released/.          ./.                ./.
 told-wait    ./.                ./.                 ./.                 ./.              ./.                 ./.                 ./.                ./.
 undecided    ./.                ./.                 ./.                 ./.              ./.                 ./.                 ./.                ./.
 tick-early   ./.                ./.                 ./.                 ./.              ./.                 ./.                 ./.                ./.
 tick-late    ./.                released/.          ./.                 ./.              ./.                 ./.                 ./.                ./.
 silence      ./.                ./.                 ./.                 ./.              ./.                 ./.                 ./.                ./.
-force        ./not-pledged      ./not-pledged       released/release    ./not-pledged    ./not-pledged       ./release           ./not-pledged      ./not-pledged
+propose      ./not-pledged      ./not-pledged       ./can-be-learned    ./committed      ./not-pledged       ./not-pledged       ./not-pledged      ./committed
+agree        ./not-pledged      ./not-pledged       ./can-be-learned    ./committed      ./not-pledged       ./broken            ./not-pledged      ./committed
+see-to       ./no-mismatch      ./no-mismatch       ./no-mismatch       ./no-mismatch    ./no-mismatch       ./no-mismatch       ./no-mismatch      ./no-mismatch
 restarted    ./.                ./.                 ./.                 ./.              ./.                 ./.                 ./.                ./.
 """  # noqa: E501 - a matrix is read across
 
 
-def word_of(answer: ClaimAnswer | Refusal | BookingView | None) -> str:
+def word_of(answer: ClaimAnswer | Forcing | Refusal | BookingView | None) -> str:
     match answer:
         case None:
             return "."
@@ -196,7 +203,9 @@ def word_of(answer: ClaimAnswer | Refusal | BookingView | None) -> str:
         case Outcome():
             return str(answer.word)
         case Refusal():
-            return answer.error
+            return answer.error.removeprefix("decision-")
+        case Forcing():
+            return str(answer.state)
         case BookingView():
             return str(answer.status)
         case _:

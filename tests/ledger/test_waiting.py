@@ -3,16 +3,18 @@
 import pytest
 
 from ledger import coordinator
-from ledger.coordinator.state import ConflictHeard, RecordHeard
-from ledger.events import AnyBookingEvent, AnyFlightEvent, ReleaseReason
+from ledger.coordinator.state import ConflictHeard, GrantHeard, RecordHeard, ReturnHeard, VoteHeard
+from ledger.events import AnyBookingEvent, AnyFlightEvent, Decision, ReleaseReason
 from ledger.messages import Restarted, Unanswered, Word
 from ledger.participant.state import Flight
 from ledger.terms import locator_of
-from ledger.waiting import Transaction, WaitState, transactions
+from ledger.waiting import Said, Transaction, WaitState, transactions
 from tests.ledger.given import (
     AN_FLIGHT,
     ANA,
     DECIDE_BY,
+    FARE,
+    IP_FLIGHT,
     JG_FLIGHT,
     NOW,
     RUI,
@@ -20,14 +22,18 @@ from tests.ledger.given import (
     ask,
     booking,
     cancelled,
+    commit,
     committed,
+    compared,
     flight,
     heard,
     opened,
     pledged,
+    proposed,
     refused,
     released,
     returned,
+    seen_to,
     settled,
     sold,
     timed,
@@ -84,7 +90,8 @@ def test_a_coordinator_that_answers_again_is_not_called_unreachable() -> None:
         (refused(),),
         (pledged(), sold()),
         (pledged(), released()),
-        (pledged(), released(reason=ReleaseReason.FORCED)),
+        (pledged(), released(reason=ReleaseReason.FORCED), compared(Decision.ABORTED)),
+        (pledged(), released(reason=ReleaseReason.FORCED), compared(Decision.COMMITTED), seen_to()),
         (pledged(), sold(), returned()),
     ],
 )
@@ -124,6 +131,50 @@ def test_a_contradiction_is_told_with_both_sides() -> None:
 
 def test_a_settled_booking_waits_for_nobody_while_it_is_still_in_memory() -> None:
     assert transactions([], [booking(opened(), voting(), committed(), settled())]).transactions == ()
+
+
+def test_money_at_stake_is_the_booking_s_price_at_its_coordinator_and_the_seats_fare_elsewhere() -> None:
+    assert only(flight(pledged("1A"), pledged("1B", ticket=1))).at_stake == 2 * FARE
+    assert of(opened()).at_stake == 2 * FARE
+
+
+def test_each_carrier_s_word_is_told_as_far_as_it_is_known_here() -> None:
+    jangada = flight(pledged())
+    ask(jangada, Unanswered(ANA, JG_FLIGHT))
+    ask(jangada, heard(Word.PLEDGED, by="IP"))
+    assert [(one.carrier, one.flight, one.said) for one in only(jangada).standings] == [
+        ("AN", None, Said.SILENT),
+        ("AN", AN_FLIGHT, Said.SILENT),
+        ("JG", JG_FLIGHT, Said.PLEDGED),
+        ("IP", IP_FLIGHT, Said.PLEDGED),
+    ]
+    ask(jangada, Unanswered(ANA, JG_FLIGHT, "IP"))
+    assert only(jangada).standings[-1].said is Said.SILENT
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ((opened(), GrantHeard(JG_FLIGHT, ("1A",))), Said.HELD),
+        ((opened(), voting(), VoteHeard(JG_FLIGHT, ("1A",))), Said.PLEDGED),
+        ((opened(), voting(), committed(), RecordHeard(JG_FLIGHT)), Said.RECORDED),
+        ((opened(), voting(), committed(), ConflictHeard(JG_FLIGHT, "it is free")), Said.CONFLICT),
+        ((opened(), voting(), committed(), cancelled(), ReturnHeard(JG_FLIGHT)), Said.RETURNED),
+    ],
+)
+def test_a_booking_tells_what_each_carrier_has_said(
+    history: tuple[AnyBookingEvent | coordinator.Heard, ...], said: Said
+) -> None:
+    assert [one.said for one in of(*history).standings] == [Said.UNHEARD, said]
+
+
+def test_a_broken_pledge_waits_for_the_decision_and_a_mismatch_for_somebody_to_look() -> None:
+    broken = flight(pledged(), proposed(), released(reason=ReleaseReason.FORCED))
+    assert (only(broken).state, only(broken).waits_for, only(broken).seats) == (WaitState.FORCED, ("AN",), ("1A",))
+    assert "marta and josé broke the pledge (the gate closes)" in only(broken).reason
+    ask(broken, commit())
+    assert (only(broken).state, only(broken).waits_for) == (WaitState.MISMATCH, ())
+    assert "see to the traveller" in only(broken).safe
 
 
 def test_the_oldest_comes_first() -> None:

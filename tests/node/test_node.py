@@ -23,7 +23,9 @@ from ledger.messages import (
     BookingView,
     CancelBooking,
     ConfirmBooking,
+    Forcing,
     Held,
+    Inquire,
     OpenBooking,
     PeerAnswer,
     PeerMessage,
@@ -32,8 +34,10 @@ from ledger.messages import (
     Refusal,
     Status,
     TravellerAnswer,
+    Unanswered,
 )
 from ledger.terms import BookingId, FlightId, Millis, SeatNo
+from ledger.waiting import WaitState
 from snapshots.form import picture, restore
 from tests.ledger.given import (
     AN_FLIGHT,
@@ -44,12 +48,13 @@ from tests.ledger.given import (
     NOW,
     RUI,
     abort,
+    agree,
     commit,
-    force,
     hold,
     inquire,
     open_booking,
     prepare,
+    propose,
     scheduled,
     segment,
 )
@@ -787,12 +792,30 @@ async def test_an_operator_sees_what_waits_and_may_break_a_pledge(house: Andorin
     await soon(house.node.hear([prepare("2A", booking=RUI, by="JG", flight=AN_FLIGHT)]))
     [waiting] = (await house.node.transactions()).transactions
     assert (waiting.booking, waiting.flight, waiting.coordinator) == (RUI, AN_FLIGHT, "JG")
-    answer = await house.node.force(force(booking=RUI, flight=AN_FLIGHT))
-    assert isinstance(answer, Acknowledged)
-    assert (await house.node.transactions()).transactions == ()
+    early = await house.node.operate(propose(booking=RUI, flight=AN_FLIGHT))
+    assert isinstance(early, Refusal)
+    assert early.error == "decision-can-be-learned"
+    house.node.tell([Unanswered(RUI, AN_FLIGHT, carrier) for carrier in ("JG", "IP")])
+    assert isinstance(await house.node.operate(propose(booking=RUI, flight=AN_FLIGHT)), Forcing)
+    assert len((await house.node.transactions()).transactions) == 1
+    answer = await house.node.operate(agree(booking=RUI, flight=AN_FLIGHT))
+    assert isinstance(answer, Forcing)
     assert isinstance(house.disk.log[-1].event, HoldReleased)
+    [broken] = (await house.node.transactions()).transactions
+    assert broken.state is WaitState.FORCED
     unknown: FlightId = "AN9999/2026-12-14"
-    assert isinstance(await house.node.force(force(flight=unknown)), Refusal)
+    assert isinstance(await house.node.operate(propose(flight=unknown)), Refusal)
+
+
+@at_work()
+async def test_an_operator_may_have_every_pledge_asked_about_before_its_time(house: Andorinha) -> None:
+    await soon(house.node.hear([prepare("2A", booking=RUI, by="JG", flight=AN_FLIGHT)]))
+    [waiting] = (await house.node.transactions()).transactions
+    assert waiting.state is WaitState.PLEDGED
+    for _ in range(2):
+        [waiting] = (await house.node.resume()).transactions
+        assert waiting.state is WaitState.IN_DOUBT
+    assert [type(message) for message in house.wire.owed[AN_FLIGHT]] == [Inquire]
 
 
 @at_work()

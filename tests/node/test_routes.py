@@ -30,7 +30,7 @@ from ledger.messages import (
     TravellerAnswer,
     TravellerCommand,
 )
-from ledger.waiting import Transaction, Transactions, WaitState
+from ledger.waiting import Said, Standing, Transaction, Transactions, WaitState
 from tests.node import test_wire
 from tests.node.test_wire import BOOKING, FIRST, SECOND, network, order, view
 
@@ -49,6 +49,10 @@ IN_DOUBT = Transaction(
     waits_for=("JG",),
     reason="pledged; JG has the decision",
     safe="wait",
+    at_stake=41_000,
+    standings=(Standing(carrier="JG", flight=None, said=Said.SILENT),),
+    forcing=None,
+    may_not_force="IP may know the decision and has not answered yet: wait for that",
 )
 
 
