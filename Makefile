@@ -10,8 +10,10 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 run: $(VENV)/run.stamp
 	$(BIN)/passcom up $(ARGS)
 
+# The browser's tests have a run of their own: its driver keeps an event loop running that others could not start in.
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/browser)
 
 # What can be known in under half a minute: the rules, the tables, the first simulator.
 fast: $(VENV)/dev.stamp

@@ -21,7 +21,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from airline_node import certificates, peer_routes, routes
 from airline_node.availability import Availability
 from airline_node.certificates import CertificateTrouble
+from airline_node.changes import Changes
 from airline_node.config import Config
+from airline_node.desk import NodeBookings, NodeHouse, NodeSale
 from airline_node.door import JOURNAL, NODE
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
 from airline_node.network import Network
@@ -36,6 +38,8 @@ from ledger.ledger import LogBroken
 from ledger.messages import Inquire, PeerAnswer, PeerMessage, Unanswered
 from ledger.terms import CarrierCode, Millis
 from snapshots.store import SnapshotStore
+from ui.desk import Desk
+from ui.site import add_site
 
 
 class ServerOptions(TypedDict):
@@ -158,7 +162,10 @@ class Parts:
         self._from_peers = certificates.server_context(*own)
         self._peers = Peers(config.carrier, config.peers, to_peers, self._hear, self._unanswered, now)
         self._availability = Availability(now)
-        self._network = Network(self._availability, config.carrier, config.peers, to_peers, now)
+        self._changes = Changes()
+        self._network = Network(
+            self._availability, config.carrier, config.peers, to_peers, now, changed=self._changes.tell
+        )
         seat_maps = SeatMaps()
         self._network.publish(seat_maps.fill(rebuilt.ledger))
         self._publisher = Publisher(seat_maps, self._network.publish)
@@ -171,6 +178,7 @@ class Parts:
             replayed=rebuilt.replayed,
             written=self._publisher,
             keep=store.write,
+            moved=self._changes.tell,
         )
         self._sales = Sales(config.carrier, timetable, self._node, now)
         self._public = web.AppRunner(self._public_app(timetable, journal, vault), **SERVER)
@@ -237,7 +245,16 @@ class Parts:
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
         routes.add_public_routes(app)
+        add_site(app, self._desk(timetable, vault))
         return app
+
+    def _desk(self, timetable: Timetable, vault: Vault) -> Desk:
+        boot = self._availability.lineage
+        return Desk(
+            house=NodeHouse(self._config.carrier, timetable, self._changes, now, self._why_closed, boot),
+            sale=NodeSale(self._network, timetable, now),
+            bookings=NodeBookings(self._node, vault, self._network, timetable, now, self._why_closed),
+        )
 
     def _private_app(self, journal: Journal) -> web.Application:
         app = web.Application()

@@ -80,14 +80,16 @@ class Network:
         tls: ssl.SSLContext | None,
         now: Callable[[], Millis],
         chance: Callable[[], float] = random.random,
+        changed: Callable[[Iterable[FlightId]], None] = lambda _flights: None,
     ) -> None:
+        """`changed` is told which flights have just been heard of."""
         self.own = own
         self.board = Board()
         self._me = me
         self._addresses = dict(addresses)
         self._tls = tls
         self._chance = chance
-        self._followed = {carrier: Followed(carrier, self.board, now) for carrier in (me, *addresses)}
+        self._followed = {carrier: Followed(carrier, self.board, now, changed) for carrier in (me, *addresses)}
 
     def publish(self, changes: Iterable[tuple[FlightScheduled | None, FlightId, str]]) -> None:
         """Own flights have changed, durably: tell the followers, and see it here before this returns."""
@@ -102,6 +104,11 @@ class Network:
         """A flight and one letter for each of its seats (see `FlightNews`), departed ones for a while too."""
         followed = self._followed.get(carrier_of(flight))
         return followed.flights.get(flight) if followed else None
+
+    def revision(self, flight: FlightId) -> int:
+        """How often its seats have changed since this node first heard of it; 0 for one that is not known."""
+        followed = self._followed.get(carrier_of(flight))
+        return followed.revisions.get(flight, 0) if followed else 0
 
     def segment(self, flight: FlightId) -> FlightScheduled | None:
         """A flight as its carrier put it on sale."""
@@ -157,15 +164,23 @@ class Network:
 class Followed:
     """One carrier's flights, as it last told them."""
 
-    def __init__(self, carrier: CarrierCode, board: Board, now: Callable[[], Millis]) -> None:
+    def __init__(
+        self,
+        carrier: CarrierCode,
+        board: Board,
+        now: Callable[[], Millis],
+        changed: Callable[[Iterable[FlightId]], None] = lambda _flights: None,
+    ) -> None:
         self.carrier = carrier
         self.flights: dict[FlightId, tuple[FlightScheduled, str]] = {}
+        self.revisions: dict[FlightId, int] = {}
         self.lineage = ""
         self.position = 0
         self.whole = False
         self.heard_at = now()
         self._board = board
         self._now = now
+        self._changed = changed
         self._not_told_again: set[FlightId] = set()
 
     def hear(self, answer: AvailabilityAnswer) -> None:
@@ -183,6 +198,7 @@ class Followed:
             self._drop(self._not_told_again)
             self.whole = True
         self.lineage, self.position, self.heard_at = answer.lineage, answer.position, self._now()
+        self._changed(news.flight for news in answer.flights)
 
     def _take(self, news: FlightNews) -> None:
         known = self.flights.get(news.flight)
@@ -197,6 +213,8 @@ class Followed:
         if known is None and len(self.flights) >= FLIGHTS_PER_CARRIER_MAX:
             raise BadAnswer(f"more than {FLIGHTS_PER_CARRIER_MAX} flights")
         self._not_told_again.discard(news.flight)
+        if known is None or known[1] != news.seats:
+            self.revisions[news.flight] = self.revisions.get(news.flight, 0) + 1
         self.flights[news.flight] = schedule, news.seats
         self._board.put(_offer(schedule, news.seats.count(FREE)))
 
@@ -222,6 +240,7 @@ class Followed:
     def _drop(self, flights: set[FlightId]) -> None:
         for flight in flights:
             self.flights.pop(flight, None)
+            self.revisions.pop(flight, None)
             self._board.drop(flight)
 
 

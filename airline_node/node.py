@@ -73,6 +73,8 @@ class Wire(Protocol):
 
 Written: TypeAlias = Callable[[Sequence[Recorded]], None]
 """Told of every batch's events once they are on disk; what it raises stops the node."""
+Moved: TypeAlias = Callable[[Sequence[Machine]], None]
+"""Told which bookings and flights have moved, also by what is heard and not stored, once that may be spoken of."""
 
 
 class _Entry(Struct, eq=False):
@@ -105,6 +107,7 @@ class Node:
         replayed: int,
         written: Written,
         keep: Keep,
+        moved: Moved = lambda _machines: None,
     ) -> None:
         """`ledger` is as its log leaves it at `position`, `replayed` events after the newest snapshot."""
         self._ledger = ledger
@@ -112,6 +115,7 @@ class Node:
         self._clock = clock
         self._wire = wire
         self._on_written = written
+        self._on_moved = moved
         self._writer = Writer(journal, position, keep)
         self._inbox: deque[_Entry] = deque()
         self._commands = 0
@@ -388,6 +392,7 @@ class Node:
         for asker, answer in said.answers:
             if not asker.done():
                 asker.set_result(answer)
+        self._on_moved(said.change.machines)
 
     def _fail(self, fault: BaseException) -> None:
         """Nothing more is taken or said. Who waits learns that the outcome is not known."""

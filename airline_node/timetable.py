@@ -24,6 +24,7 @@ DATA = files("airline_node") / "data"
 
 SeatKind: TypeAlias = Literal["window", "middle", "aisle"]
 Code = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,3}$")]
+Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
@@ -32,10 +33,15 @@ class BadTimetable(Exception):
 
 
 class Carrier(Struct, frozen=True, kw_only=True):
-    """`prefix` is the three digits that begin the carrier's ticket numbers."""
+    """`prefix` is the three digits that begin the carrier's ticket numbers.
+
+    `colour` is its own on a light page, `colour_dark` on a dark one; each is read as text on its page.
+    """
 
     name: str
     prefix: Annotated[str, Meta(pattern="^[0-9]{3}$")]
+    colour: Colour = "#3c4b64"
+    colour_dark: Colour = "#b6c2d6"
 
 
 class Airport(Struct, frozen=True, kw_only=True):
@@ -44,6 +50,7 @@ class Airport(Struct, frozen=True, kw_only=True):
     city: str
     name: str
     tz: str
+    state: str = ""
     mct_minutes: Annotated[int, Meta(ge=0, le=24 * 60)] = field(name="mct")
 
     def zone(self) -> ZoneInfo:

@@ -120,21 +120,29 @@ def open_booking(
 ) -> tuple[OpenBooking, Travellers]:
     """What to ask of the node, and whom to keep in the vault before. `Fault` if the body alone is wrong."""
     wanted = decoded(_BOOKING_WANTED, body)
-    schedules = [network.segment(segment.flight) for segment in wanted.segments]
-    segments = tuple(
-        _completed(segment, schedule)
-        for segment, schedule in zip(wanted.segments, schedules, strict=True)
-        if schedule is not None
-    )
+    segments, objection = in_this_world(wanted.segments, network=network, airports=airports, now=now)
     command = OpenBooking(
         booking=booking,
         segments=segments,
         passengers=len(wanted.passengers),
         body_hash=fingerprint(_canonical(wanted)),
         confirm=wanted.confirm,
-        objection=next(_objections(wanted, schedules, segments, airports, now), None),
+        objection=objection,
     )
     return command, Travellers(passengers=wanted.passengers, contact=wanted.contact)
+
+
+def in_this_world(
+    wanted: Sequence[SegmentWanted], *, network: Network, airports: Mapping[AirportCode, Airport], now: Millis
+) -> tuple[tuple[Segment, ...], Refusal | None]:
+    """The segments with what their carriers have published, and the first thing that is wrong with them together."""
+    schedules = [network.segment(segment.flight) for segment in wanted]
+    segments = tuple(
+        _completed(segment, schedule)
+        for segment, schedule in zip(wanted, schedules, strict=True)
+        if schedule is not None
+    )
+    return segments, next(_objections(wanted, schedules, segments, airports, now), None)
 
 
 def _completed(wanted: SegmentWanted, schedule: FlightScheduled) -> Segment:
@@ -151,13 +159,13 @@ def _completed(wanted: SegmentWanted, schedule: FlightScheduled) -> Segment:
 
 
 def _objections(
-    wanted: BookingWanted,
+    wanted: Sequence[SegmentWanted],
     schedules: Sequence[FlightScheduled | None],
     segments: Sequence[Segment],
     airports: Mapping[AirportCode, Airport],
     now: Millis,
 ) -> Iterator[Refusal]:
-    for segment, schedule in zip(wanted.segments, schedules, strict=True):
+    for segment, schedule in zip(wanted, schedules, strict=True):
         if schedule is None:
             yield Refusal("no-such-flight", f"{segment.flight} is not on sale, as far as this carrier knows")
             continue

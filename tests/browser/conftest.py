@@ -1,0 +1,84 @@
+"""Three real nodes and a real browser for the tests of this folder, shared by all of them.
+
+    def test_something(open_screen: OpenScreen, nodes: Cluster) -> None:
+        screen = open_screen("JG", width=NARROW, dark=True)       # a browser of its own, at Jangada's site
+        screen.go("/")
+        screen.page.get_by_role("button", name="Search flights").click()
+        screen.assert_accessible()
+
+When a test ends, a screen that has written an error to its console fails it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from ledger.terms import CarrierCode
+from tests.browser.screens import OpenScreen, Screen, new_screen
+from tests.crash.cluster import Cluster
+
+HERE = Path(__file__).parent
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+SWITCHES = (
+    "--no-sandbox",  # It runs as root in a container.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--metrics-recording-only",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        words = f"there is no {CHROMIUM}: install Debian's chromium and fonts-dejavu-core, or name one in CHROMIUM"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=SWITCHES)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def _three_nodes(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("nodes")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def nodes(_three_nodes: Cluster) -> Cluster:
+    """All three run, whatever the test before has done to them."""
+    _three_nodes.revive()
+    return _three_nodes
+
+
+@pytest.fixture
+def open_screen(browser: Browser, nodes: Cluster) -> Iterator[OpenScreen]:
+    """Opens a browser window of its own (no cookies, no history) at a carrier's site."""
+    opened: list[Screen] = []
+
+    def open_one(carrier: CarrierCode = "AN", **how: object) -> Screen:
+        screen = new_screen(browser, nodes.fleet.address(carrier), **how)  # type: ignore[arg-type]
+        opened.append(screen)
+        return screen
+
+    yield open_one
+    complaints = [complaint for screen in opened for complaint in screen.complaints]
+    for screen in opened:
+        screen.context.close()
+    assert complaints == []
