@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -15,12 +15,14 @@ from rich.console import Console
 from airline_node import app as node
 from airline_node import book as booking
 from airline_node import certificates as issuing
-from airline_node import config
+from airline_node import config, staff
 from airline_node import up as machine
 from airline_node.bench.command import bench
 from airline_node.timetable import load
 from ledger.terms import CARRIER_PATTERN, PASSENGERS_MAX, Millis
+from ui.visitor import Role
 
+StaffRole = Literal["operator", "auditor"]
 TROUBLE = 2
 """The exit code of a command that could not begin."""
 
@@ -123,7 +125,36 @@ def certificates(
         _give_up(trouble)
 
 
+@app.command()
+def grant(
+    email: Annotated[str, typer.Argument(help="The address that the account was registered with.")],
+    role: Annotated[StaffRole, typer.Argument(help="What it may do from now on.")],
+    data: Annotated[Path, typer.Option(help="The node's data folder, as .passcom/AN. It may be running.")],
+) -> None:
+    """Give an account of this airline a role."""
+    _set_role(email, role, data, granted=True)
+
+
+@app.command()
+def revoke(
+    email: Annotated[str, typer.Argument(help="The address that the account was registered with.")],
+    role: Annotated[StaffRole, typer.Argument(help="What it may not do any more.")],
+    data: Annotated[Path, typer.Option(help="The node's data folder, as .passcom/AN. It may be running.")],
+) -> None:
+    """Take a role from an account of this airline."""
+    _set_role(email, role, data, granted=False)
+
+
 app.command()(bench)
+
+
+def _set_role(email: str, role: StaffRole, data: Path, *, granted: bool) -> None:
+    try:
+        account = staff.set_role(data, email, Role(role), granted=granted)
+    except staff.StaffTrouble as trouble:
+        _give_up(trouble)
+    roles = ", ".join(sorted({*account.roles, Role.TRAVELLER}))
+    print(f"{account.email} is now: {roles}")
 
 
 def _now() -> Millis:

@@ -6,6 +6,7 @@ secrets.py      keys that the node makes for itself
 """
 
 import hmac
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from typing import Self
 from airline_node.vault.file import PRAGMAS, VaultFile, VaultTrouble
 from airline_node.vault.secrets import secret
 from airline_node.vault.travellers import Contact, Erase, Keep, Passenger, Read, Travellers
-from ledger.terms import BookingId
+from ledger.terms import BookingId, CarrierCode
 
 __all__ = ["PRAGMAS", "Contact", "Passenger", "Travellers", "Vault", "VaultTrouble"]
 
@@ -27,7 +28,8 @@ class Vault:
         return cls(VaultFile.open(path))
 
     def __init__(self, file: VaultFile) -> None:
-        self._file = file
+        self.file = file
+        """For whoever asks one of the rooms."""
         self._fingerprint_key = file.first(lambda connection: secret(connection, "fingerprint"))
 
     async def keep(self, booking: BookingId, travellers: Travellers) -> Travellers | None:
@@ -35,15 +37,18 @@ class Vault:
 
         Answers who is kept: these, or who came first; None if they are erased.
         """
-        return await self._file.ask(Keep(booking, travellers))
+        return await self.file.ask(Keep(booking, travellers))
 
     async def travellers(self, booking: BookingId) -> Travellers | None:
         """Who was kept first for this booking; None if nobody was, or they are erased."""
-        return await self._file.ask(Read(booking))
+        return await self.file.ask(Read(booking))
 
-    async def erase(self, booking: BookingId) -> None:
-        """Gone from table, file and write-ahead log when this returns. A later `keep` does not bring it back."""
-        await self._file.ask(Erase(booking))
+    async def erase(self, booking: BookingId, owed_to: Sequence[CarrierCode] = ()) -> None:
+        """Gone from table, file and write-ahead log when this returns. A later `keep` does not bring it back.
+
+        With the erasure it is written down that those carriers have yet to hear of it.
+        """
+        await self.file.ask(Erase(booking, tuple(owed_to)))
 
     def fingerprint(self, body: bytes) -> str:
         """A keyed hash: two requests can be compared by it, and no name be guessed from it without this vault."""
@@ -51,4 +56,4 @@ class Vault:
 
     def close(self) -> None:
         """Finish what was asked, then leave no thread and no open file."""
-        self._file.close()
+        self.file.close()

@@ -13,7 +13,8 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table, bindparam
 from sqlalchemy.dialects.sqlite import insert
 
 from airline_node.vault.file import TABLES, Ask
-from ledger.terms import PASSENGERS_MAX, BookingId
+from airline_node.vault.manifest import owe
+from ledger.terms import PASSENGERS_MAX, BookingId, CarrierCode
 
 # No control characters, none that turn or hide text, and something to see. `$` alone would let a line feed follow.
 HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
@@ -67,10 +68,12 @@ class Erase(Ask[None], frozen=True, eq=False):
     erases: ClassVar[bool] = True
 
     booking: BookingId
+    owed_to: tuple[CarrierCode, ...]
 
     @classmethod
     def together(cls, connection: Connection, asks: "Sequence[Erase]") -> Sequence[None]:
         connection.execute(_ERASE, [{"booking": ask.booking} for ask in asks])
+        owe(connection, [(ask.booking, carrier) for ask in asks for carrier in ask.owed_to])
         return [None] * len(asks)
 
 

@@ -86,8 +86,8 @@ def test_what_was_erased_is_in_no_file_and_stays_gone(path: Path, opened: Vault)
 
 
 def test_an_erasure_says_so_while_another_program_still_sees_the_names(path: Path, opened: Vault) -> None:
-    opened._file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
-    opened._file.connection.rollback()
+    opened.file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    opened.file.connection.rollback()
 
     async def main() -> None:
         await opened.keep(BOOKING, ANA)
@@ -125,7 +125,7 @@ class SlowFile(VaultFile):
 class Slow(Vault):
     def __init__(self, file: VaultFile) -> None:
         assert isinstance(file, SlowFile)
-        self.file = file
+        self.slow = file
         super().__init__(file)
 
 
@@ -139,14 +139,14 @@ def slow(path: Path) -> Iterator[Slow]:
 def test_what_is_asked_while_one_transaction_is_written_shares_the_next(slow: Slow) -> None:
     async def main() -> None:
         first = asyncio.create_task(slow.keep(BOOKING, ANA))
-        await asyncio.to_thread(slow.file.begun.wait, 5)
+        await asyncio.to_thread(slow.slow.begun.wait, 5)
         others = [asyncio.create_task(slow.keep(f"booking-{number}", ANA)) for number in range(file.BATCH_MAX + 1)]
         await asyncio.sleep(0)
-        slow.file.may.set()
+        slow.slow.may.set()
         await asyncio.gather(first, *others)
 
     asyncio.run(main())
-    assert slow.file.batches == [1, file.BATCH_MAX, 1]
+    assert slow.slow.batches == [1, file.BATCH_MAX, 1]
 
 
 def test_a_full_vault_refuses_and_has_done_nothing(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,13 +154,13 @@ def test_a_full_vault_refuses_and_has_done_nothing(slow: Slow, monkeypatch: pyte
 
     async def main() -> None:
         first = asyncio.create_task(slow.keep("first", ANA))
-        await asyncio.to_thread(slow.file.begun.wait, 5)
+        await asyncio.to_thread(slow.slow.begun.wait, 5)
         waiting = [asyncio.create_task(slow.keep(f"booking-{number}", ANA)) for number in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(VaultTrouble) as refused:
             await slow.keep(BOOKING, ANA)
         assert refused.value.known
-        slow.file.may.set()
+        slow.slow.may.set()
         await asyncio.gather(first, *waiting)
         assert await slow.travellers(BOOKING) is None
 
@@ -180,8 +180,8 @@ def test_a_caller_who_leaves_disturbs_nobody(opened: Vault) -> None:
 
 
 def test_a_failed_write_is_told_to_its_askers_names_nobody_and_the_next_one_works(path: Path, opened: Vault) -> None:
-    opened._file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
-    opened._file.connection.rollback()
+    opened.file.connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    opened.file.connection.rollback()
 
     async def main() -> None:
         other = sqlite3.connect(path, isolation_level=None)
@@ -229,9 +229,9 @@ def test_closing_finishes_what_was_asked_and_leaves_no_thread(path: Path) -> Non
 
 
 def test_every_commit_reaches_the_disk(opened: Vault) -> None:
-    assert opened._file.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
-    assert opened._file.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-    opened._file.connection.rollback()
+    assert opened.file.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    assert opened.file.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    opened.file.connection.rollback()
 
 
 def test_a_file_that_cannot_serve_is_named(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""My trips: a traveller's bookings at all airlines."""
