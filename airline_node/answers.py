@@ -16,6 +16,7 @@ from airline_node.door import LATER, NO_STORE, Answer, encoded, problem
 from airline_node.itineraries import Itinerary, Offer
 from airline_node.timetable import Aircraft, SeatKind, seat_kind
 from airline_node.vault import Passenger
+from airline_node.vault.manifest import OnBoard
 from ledger.events import AnyEvent, FlightScheduled, Recorded, StreamName, stream_of
 from ledger.messages import (
     BookingView,
@@ -261,6 +262,20 @@ class TransactionsAnswer(Struct, frozen=True):
     total: int
 
 
+class OnBoardAnswer(Struct, frozen=True):
+    seat: SeatNo
+    name: str
+    ticket: TicketNo
+    coupon: int
+
+
+class ManifestAnswer(Struct, frozen=True):
+    """In the order of the seats. A passenger whose names were erased, or are still on their way, is not in it."""
+
+    flight: FlightId
+    passengers: tuple[OnBoardAnswer, ...]
+
+
 class LoggedEvent(Struct, frozen=True):
     """An event, its place in the node's order and in its stream."""
 
@@ -298,6 +313,11 @@ def _transaction(one: Transaction) -> TransactionAnswer:
         reason=one.reason,
         safe=one.safe,
     )
+
+
+def manifest(flight: FlightId, aboard: Iterable[OnBoard]) -> ManifestAnswer:
+    every = sorted(aboard, key=lambda one: (int(one.seat[:-1]), one.seat))
+    return ManifestAnswer(flight, tuple(OnBoardAnswer(one.seat, one.name, one.ticket, one.coupon) for one in every))
 
 
 def logged(records: Sequence[tuple[int, Recorded]]) -> tuple[LoggedEvent, ...]:

@@ -29,6 +29,7 @@ from airline_node.journal import Journal, JournalDamaged, JournalTrouble
 from airline_node.network import Network
 from airline_node.node import Busy, Node, Stopped
 from airline_node.peers import Peers
+from airline_node.people.parts import People
 from airline_node.rebuild import Rebuilt, rebuild
 from airline_node.sales import Sales
 from airline_node.seatmaps import Publisher, SeatMaps
@@ -180,6 +181,7 @@ class Parts:
             keep=store.write,
             moved=self._changes.tell,
         )
+        self._people = People(config, timetable, vault, journal, self._node, to_peers, now)
         self._sales = Sales(config.carrier, timetable, self._node, now)
         self._public = web.AppRunner(self._public_app(timetable, journal, vault), **SERVER)
         self._private = web.AppRunner(self._private_app(journal), **SERVER)
@@ -188,7 +190,8 @@ class Parts:
         """Until the node is closed. Raises what none of its parts may raise."""
         try:
             async with asyncio.TaskGroup() as parts:
-                beside = [parts.create_task(self._network.run()), parts.create_task(self._sales.run())]
+                runs = (self._network.run(), self._sales.run(), self._people.run())
+                beside = [parts.create_task(run) for run in runs]
                 await parts.create_task(self._node.run())
                 for task in beside:
                     task.cancel()
@@ -215,6 +218,7 @@ class Parts:
         self._availability.close()
         await asyncio.gather(self._public.cleanup(), self._private.cleanup())
         await self._peers.close()
+        await self._people.close()
         self._node.close()
         await life
 
@@ -244,6 +248,7 @@ class Parts:
         app[routes.TOKENS] = routes.Tokens(self._config.operator_token, self._config.auditor_token)
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
+        self._people.add_to_public(app)
         routes.add_public_routes(app)
         add_site(app, self._desk(timetable, vault))
         return app
@@ -262,6 +267,7 @@ class Parts:
         app[peer_routes.ME], app[peer_routes.PEERS] = self._config.carrier, frozenset(self._config.peers)
         app[peer_routes.AVAILABILITY] = self._availability
         peer_routes.add_peer_routes(app)
+        self._people.add_to_private(app)
         return app
 
     async def _hear(self, _carrier: CarrierCode, answers: Sequence[PeerAnswer]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ PREFIX = "PASSCOM_"
 LEDGER = "ledger.sqlite"
 """The journal's file in the data folder, unless PASSCOM_JOURNAL names a database."""
 ADDRESS_PATTERN = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
+SITE_PATTERN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 BEARER_PATTERN = r"[A-Za-z0-9._~+/=-]{16,200}"
 """What fits an `Authorization: Bearer` line (RFC 6750) and is too long to guess."""
 SHOWN_MAX = 60
@@ -40,7 +42,9 @@ class Address(NamedTuple):
 class Config:
     """One node. `peers` are the base addresses of the other carriers' nodes, always https.
 
-    `journal` is a file path or a `postgresql://` address. An empty token opens its routes to nobody.
+    `journal` is a file path or a `postgresql://` address. An empty token opens its routes to nobody. `sites` are the
+    addresses under which travellers see the airlines' sites, this one's too; `proxies` the network addresses of what
+    stands before this node and says on whose behalf it comes.
     """
 
     carrier: CarrierCode
@@ -55,6 +59,13 @@ class Config:
     journal: str = field(repr=False)
     operator_token: str = field(repr=False, default="")
     auditor_token: str = field(repr=False, default="")
+    sites: Mapping[CarrierCode, str] = field(default_factory=dict)
+    proxies: frozenset[str] = frozenset()
+
+    @property
+    def site(self) -> str:
+        """Where travellers see this airline's own site."""
+        return self.sites.get(self.carrier, f"http://{self.listen}")
 
 
 def read(environment: Mapping[str, str]) -> Config:
@@ -82,6 +93,8 @@ def read(environment: Mapping[str, str]) -> Config:
         journal=given.get("PASSCOM_JOURNAL", str(data / LEDGER)),
         operator_token=given.get("PASSCOM_OPERATOR_TOKEN", ""),
         auditor_token=given.get("PASSCOM_AUDITOR_TOKEN", ""),
+        sites=_sites(given.get("PASSCOM_SITES", "")),
+        proxies=_proxies(given.get("PASSCOM_PROXIES", "")),
     )
 
 
@@ -107,15 +120,37 @@ def _address(text: str) -> Address:
 
 
 def _peers(text: str) -> dict[CarrierCode, str]:
-    peers: dict[CarrierCode, str] = {}
+    return _by_carrier(text, "CARRIER=https://host:port", _https)
+
+
+def _sites(text: str) -> dict[CarrierCode, str]:
+    return _by_carrier(text, "CARRIER=https://host", _site) if text else {}
+
+
+def _by_carrier(text: str, form: str, parse: Callable[[str], str]) -> dict[CarrierCode, str]:
+    found: dict[CarrierCode, str] = {}
     for entry in text.split(","):
         name, equals, url = entry.strip().partition("=")
         if not equals:
-            raise ValueError(f"{_shown(entry)} is not CARRIER=https://host:port")
-        if (carrier := _carrier(name)) in peers:
+            raise ValueError(f"{_shown(entry)} is not {form}")
+        if (carrier := _carrier(name)) in found:
             raise ValueError(f"{carrier} is named twice")
-        peers[carrier] = _https(url)
-    return peers
+        found[carrier] = parse(url)
+    return found
+
+
+def _site(url: str) -> str:
+    site = url.removesuffix("/")
+    if not re.fullmatch(SITE_PATTERN, site):
+        raise ValueError(f"{_shown(url)} is not https://host or http://host:port, without a path")
+    return site
+
+
+def _proxies(text: str) -> frozenset[str]:
+    try:
+        return frozenset(ip_address(entry.strip()).compressed for entry in text.split(",") if entry.strip())
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}; name network addresses, as they reach this node") from None
 
 
 def _https(url: str) -> str:
@@ -160,6 +195,10 @@ VARIABLES: Mapping[str, Variable] = {
     "PASSCOM_JOURNAL": Variable(_journal, "postgresql://user:password@host/andorinha", required=False),
     "PASSCOM_OPERATOR_TOKEN": Variable(_token, "at-least-16-characters", required=False),
     "PASSCOM_AUDITOR_TOKEN": Variable(_token, "another-16-characters", required=False),
+    "PASSCOM_SITES": Variable(
+        _sites, "AN=https://an.example,JG=https://jg.example,IP=https://ip.example", required=False
+    ),
+    "PASSCOM_PROXIES": Variable(_proxies, "10.0.0.7", required=False),
 }
 
 
@@ -190,6 +229,8 @@ def _contradictions(given: Mapping[str, str]) -> Iterator[str]:
     carrier = given["PASSCOM_CARRIER"]
     if carrier in _peers(given["PASSCOM_PEERS"]):
         yield f"PASSCOM_PEERS: {carrier} is this node's own carrier; name only the others"
+    if (sites := _sites(given.get("PASSCOM_SITES", ""))) and carrier not in sites:
+        yield f"PASSCOM_SITES: {carrier}, this node's own carrier, is not named; name every airline that has a site"
     if given["PASSCOM_LISTEN"] == given["PASSCOM_PEER_LISTEN"]:
         yield "PASSCOM_PEER_LISTEN: the same as PASSCOM_LISTEN; travellers and peers need a port each"
     operator = given.get("PASSCOM_OPERATOR_TOKEN")

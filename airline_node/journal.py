@@ -28,7 +28,15 @@ from eventsourcing.sqlite import (
 
 from airline_node.rows import TAGS, BadRow, opened, sealed
 from airline_node.wal import promised_frames
-from ledger.events import AnyFlightEvent, Recorded, StreamName
+from ledger.events import (
+    AnyFlightEvent,
+    BookingCancelled,
+    BookingCommitted,
+    Recorded,
+    StreamName,
+    booking_stream,
+)
+from ledger.terms import BookingId
 
 if TYPE_CHECKING:
     # The driver is an extra: a node on SQLite does without it.
@@ -62,6 +70,7 @@ SQLITE_FULL: Final = 13
 DISK_FULL: Final = "53100"
 """PostgreSQL's word for it."""
 FLIGHT_TAGS: Sequence[str] = [TAGS[kind] for kind in get_args(AnyFlightEvent)]
+DECISION_TAGS: Sequence[str] = [TAGS[BookingCommitted], TAGS[BookingCancelled]]
 
 
 class JournalTrouble(Exception):
@@ -135,6 +144,13 @@ class Journal:
             self._readers, self._log, after, min(limit, LOG_EVENTS_MAX), FLIGHT_TAGS if flights_only else ()
         )
 
+    async def decided(self, after: int, limit: int) -> tuple[list[BookingId], int]:
+        """Own bookings committed or cancelled after a position, at most `limit`, and the position told of by that.
+
+        It costs little to ask again and again: the rows between are passed over in the database.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._decided, after, limit)
+
     def replay(self, after: int = 0) -> Iterator[tuple[int, Recorded]]:
         """Every event after a position with its own position, in order. Blocks: it is for the start, and for tools.
 
@@ -204,6 +220,14 @@ class Journal:
         with _reported("the journal cannot be read"):
             rows = self._recorder.select_notifications(after, limit, topics=tags, inclusive_of_start=False)
         return [(row.id, _recorded(row)) for row in rows]
+
+    def _decided(self, after: int, limit: int) -> tuple[list[BookingId], int]:
+        with _reported("the journal cannot be read"):
+            # Asked first: what is written meanwhile is left for the next time.
+            end = max(after, self._recorder.max_notification_id() or 0)
+            rows = self._recorder.select_notifications(after, limit, end, DECISION_TAGS, inclusive_of_start=False)
+        bookings = [str(row.originator_id).removeprefix(booking_stream("")) for row in rows]
+        return bookings, rows[-1].id if len(rows) == limit else end
 
     def _select(self, streams: Sequence[StreamName]) -> list[Notification]:
         """All rows of these streams, each stream's in order."""

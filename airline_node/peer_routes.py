@@ -62,7 +62,7 @@ def add_peer_routes(app: web.Application) -> None:
 
 def _hears(kind: type[PeerMessage]) -> Handler:
     async def hear(request: web.Request) -> web.Response:
-        carrier = _who(request)
+        carrier = who(request)
         items = decoded(_BATCH, await body(request, BODY_BYTES_MAX)).items
         if len(items) > BATCH_MAX:
             raise Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"a batch has at most {BATCH_MAX} items")
@@ -94,7 +94,7 @@ def _overreach(item: PeerMessage, carrier: CarrierCode, me: CarrierCode) -> str 
 
 
 async def read_availability(request: web.Request) -> web.Response:
-    _who(request)
+    who(request)
     wanted = query(request, AvailabilityWanted)
     wait_ms = round(wanted.wait * 1000)
     return respond_with(await request.app[AVAILABILITY].poll(wanted.after, wanted.lineage, wait_ms=wait_ms))
@@ -102,13 +102,13 @@ async def read_availability(request: web.Request) -> web.Response:
 
 async def read_log(request: web.Request) -> web.Response:
     """Events of flights alone: what becomes of a booking is between its traveller and its coordinator."""
-    _who(request)
+    who(request)
     wanted = query(request, LogWanted)
     records = await request.app[JOURNAL].log(wanted.after, wanted.limit, flights_only=True)
     return respond_with(answers.logged(records))
 
 
-def _who(request: web.Request) -> CarrierCode:
+def who(request: web.Request) -> CarrierCode:
     """The peer whose certificate this is, or a `Fault` of 403."""
     shown = request.transport.get_extra_info("peercert") if request.transport else None
     carrier = carrier_of_peer(shown)

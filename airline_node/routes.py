@@ -34,6 +34,7 @@ from airline_node.door import (
 from airline_node.itineraries import search
 from airline_node.network import Network
 from airline_node.openapi import Route, document
+from airline_node.people.routes import MANIFEST
 from airline_node.timetable import Airport, Timetable
 from airline_node.vault import Travellers, Vault
 from ledger.messages import BookingView, CancelBooking, ConfirmBooking, ReadBooking, TravellerCommand
@@ -174,6 +175,14 @@ async def read_log(request: web.Request) -> web.Response:
     return respond_with(answers.logged(await request.app[JOURNAL].log(wanted.after, wanted.limit)))
 
 
+async def read_manifest(request: web.Request) -> web.Response:
+    _let_in(request, request.app[TOKENS].operator)
+    flight = request.match_info["flight"]
+    if request.app[NETWORK].seats(flight) is None:
+        raise Fault(HTTPStatus.NOT_FOUND, "no-such-flight", "it is not on sale, as far as this carrier knows")
+    return respond_with(answers.manifest(flight, await request.app[MANIFEST].of(flight)))
+
+
 def _let_in(request: web.Request, *tokens: str) -> None:
     """Only whoever bears one of these tokens (RFC 6750). An empty one is nobody's."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
@@ -285,6 +294,15 @@ ROUTES = (
         query=wire.TransactionsWanted,
         answers={200: answers.TransactionsAnswer},
         problems=(401, 422, 503),
+        token=True,
+    ),
+    Route(
+        method="GET",
+        path="/api/flights/{flight}/manifest",
+        summary="Who is on board of one of this carrier's flights, as far as the sellers have told their names.",
+        serve=read_manifest,
+        answers={200: answers.ManifestAnswer},
+        problems=(401, 404, 503),
         token=True,
     ),
     Route(

@@ -125,6 +125,7 @@ def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str,
         "PASSCOM_TLS_CA": str(tls.ca),
         "PASSCOM_TLS_CERT": str(tls.cert),
         "PASSCOM_TLS_KEY": str(tls.key),
+        "PASSCOM_SITES": ",".join(f"{one}={fleet.address(one)}" for one in fleet.carriers),
         "PASSCOM_OPERATOR_TOKEN": tokens.operator,
         "PASSCOM_AUDITOR_TOKEN": tokens.auditor,
     }

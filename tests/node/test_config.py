@@ -36,6 +36,14 @@ def test_what_may_be_left_out_has_a_safe_meaning() -> None:
     assert (told.operator_token, told.auditor_token) == ("", "")
 
 
+def test_where_travellers_see_the_sites_is_configured_and_never_guessed_from_a_request() -> None:
+    told = read(SOUND | {"PASSCOM_SITES": "AN=https://an.example/,JG=http://127.0.0.1:8102", "PASSCOM_PROXIES": "::1"})
+    assert told.sites == {"AN": "https://an.example", "JG": "http://127.0.0.1:8102"}
+    assert told.site == "https://an.example"
+    assert told.proxies == {"::1"}
+    assert read(SOUND).site == "http://127.0.0.1:8101"
+
+
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(ConfigTrouble) as trouble:
         read({"PASSCOM_TLS_CA": ""})
@@ -63,6 +71,12 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("PASSCOM_JOURNAL", "mysql://host/x", "not a postgresql:// address"),
         ("PASSCOM_OPERATOR_TOKEN", "short", "not 16 to 200"),
         ("PASSCOM_AUDITOR_TOKEN", "sixteen letters and a blank", "not 16 to 200"),
+        ("PASSCOM_SITES", "AN", "not CARRIER=https://host"),
+        ("PASSCOM_SITES", "AN=https://an.example/site", "without a path"),
+        ("PASSCOM_SITES", "AN=javascript:alert(1)", "not https://host"),
+        ("PASSCOM_SITES", "AN=https://me:secret@an.example", "not https://host"),
+        ("PASSCOM_SITES", "JG=https://jg.example", "this node's own carrier, is not named"),
+        ("PASSCOM_PROXIES", "proxy.example", "name network addresses"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, said: str) -> None:

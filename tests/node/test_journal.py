@@ -20,7 +20,16 @@ import pytest
 from airline_node import journal as journal_module
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
 from airline_node.rows import checksum
-from ledger.events import BookingSettled, FlightEvent, HoldReleased, Recorded, ReleaseReason, SeatReturned
+from ledger.events import (
+    BookingCancelled,
+    BookingCommitted,
+    BookingSettled,
+    FlightEvent,
+    HoldReleased,
+    Recorded,
+    ReleaseReason,
+    SeatReturned,
+)
 
 if TYPE_CHECKING:
     from tests.node.postgres import Proxy
@@ -135,6 +144,24 @@ def test_a_carrier_s_auditor_is_shown_flights_and_the_node_s_own_everything(addr
     assert all(isinstance(record.event, FlightEvent) for _, record in flights)
     assert rest == list(enumerate(records, 1))[2:]
     assert page == list(enumerate(records, 1))[1:3]
+
+
+def test_what_was_decided_is_told_in_order_and_what_lies_between_is_passed_over(address: str) -> None:
+    committed = [Recorded(3, BookingCommitted(at=1, booking=f"booking-{n}", seats=(("1A",),))) for n in range(3)]
+    cancelled = Recorded(5, BookingCancelled(at=1, booking="booking-0"))
+    append(
+        address, settled(1), committed[0], returned(1), committed[1], settled(2), committed[2], cancelled, returned(2)
+    )
+    journal = Journal.open(address)
+    first, rest, nothing = do(
+        journal,
+        lambda: journal.decided(0, 2),
+        lambda: journal.decided(4, 100),
+        lambda: journal.decided(8, 100),
+    )
+    assert first == (["booking-0", "booking-1"], 4)
+    assert rest == (["booking-2", "booking-0"], 8)
+    assert nothing == ([], 8)
 
 
 def test_one_answer_from_the_log_is_bounded(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_whatever_is_served_is_documented_and_whatever_is_documented_is_served()
 
 def test_routes_of_operators_and_auditors_ask_for_their_token() -> None:
     secured = {path for (_, path), operation in operations().items() if "security" in operation}
-    assert secured == {"/api/transactions", "/api/log"}
+    assert secured == {"/api/transactions", "/api/log", "/api/flights/{flight}/manifest"}
 
 
 def test_every_parameter_is_documented_with_its_bounds() -> None:

@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import msgspec
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from sqlalchemy import create_engine
 
 from airline_node import app, network
 from airline_node.config import Address, Config
@@ -29,6 +30,7 @@ from airline_node.peers import Peers
 from airline_node.timetable import Aircraft, Airport, Timetable, WeeklyFlight
 from airline_node.timetable import Carrier as Airline
 from airline_node.vault import Travellers, Vault
+from airline_node.vault.file import TABLES, Ask, VaultFile
 from ledger.events import FlightScheduled
 from ledger.ledger import Answer
 from ledger.messages import (
@@ -53,6 +55,7 @@ from tests.simulator.world import CARRIERS, SECOND_DAY, World
 PUBLIC_PORT, PEER_PORT = 8101, 8201
 PATIENCE_S = 20
 """How long a traveller's browser waits."""
+T = TypeVar("T")
 VAULT_S = 0.01
 """The longest that the vault takes."""
 FOLLOWED_S = 120
@@ -232,11 +235,27 @@ class WatchedPeers(Peers):
         return await super()._post(line, messages)
 
 
+class SimulatedFile(VaultFile):
+    """The other rooms of a vault, in memory: each life begins with empty ones, and its manifests with the whole log."""
+
+    def __init__(self) -> None:
+        self._engine = create_engine("sqlite://")
+        self.connection = self._engine.connect()
+        TABLES.create_all(self.connection)
+
+    async def ask(self, ask: Ask[T]) -> T:
+        await asyncio.sleep(here().world.chance.random() * VAULT_S)
+        with self.connection.begin_nested():
+            [answer] = type(ask).together(self.connection, [ask])
+        return answer
+
+
 class SimulatedVault(Vault):
     """The production vault's promises, on a dictionary."""
 
     def __init__(self, kept: dict[BookingId, Travellers]) -> None:
         self._kept = kept
+        self.file = SimulatedFile()
 
     async def keep(self, booking: BookingId, travellers: Travellers) -> Travellers:
         await self._take_time()

@@ -11,7 +11,8 @@ from random import Random
 from msgspec import Struct
 
 from airline_node.journal import Journal, JournalFull, JournalTrouble
-from ledger.events import FlightEvent, Recorded, StreamName, stream_of
+from ledger.events import BookingCancelled, BookingCommitted, FlightEvent, Recorded, StreamName, stream_of
+from ledger.terms import BookingId
 from snapshots.store import KEEP, SnapshotStore
 from tests.simulator.must import must
 
@@ -134,6 +135,12 @@ class SimulatedJournal(Journal):
     async def log(self, after: int, limit: int, *, flights_only: bool = False) -> list[tuple[int, Recorded]]:
         wanted = (row for row in self.replay(after) if not flights_only or isinstance(row[1].event, FlightEvent))
         return [row for row, _ in zip(wanted, range(limit), strict=False)]
+
+    async def decided(self, after: int, limit: int) -> tuple[list[BookingId], int]:
+        decisions = (BookingCommitted, BookingCancelled)
+        found = [(at, row.event.booking) for at, row in self.replay(after) if isinstance(row.event, decisions)]
+        whole = len(found) < limit
+        return [booking for _, booking in found[:limit]], len(self._disk.log) if whole else found[limit - 1][0]
 
     def replay(self, after: int = 0) -> Iterator[tuple[int, Recorded]]:
         must(after <= len(self._disk.log), f"a snapshot at {after} of a log that ends at {len(self._disk.log)}")

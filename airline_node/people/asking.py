@@ -1,0 +1,107 @@
+"""One question to another carrier, asked once: who a traveller is, which trips they have, take these names.
+
+Unlike what `peers` sends, nothing here is owed by the ledger: the asker waits for a bounded time and hears `Silent`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import orjson
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from msgspec import Meta, Struct
+
+from airline_node.certificates import peer_host_name
+from ledger.terms import CarrierCode, Millis
+from ui.accounts.desk import Silent
+
+T = TypeVar("T")
+
+ITEMS_MAX = 100
+"""In one request."""
+REQUESTS_MAX = 8
+"""Under way to one carrier; more wait."""
+ANSWER_BYTES_MAX = 1024 * 1024
+ASK_MS_MAX = 2_500
+WORDS_MAX = 200
+
+
+class Answers(Struct, frozen=True):
+    """One to each item, in their order; each is read as what its route answers."""
+
+    answers: Annotated[list[Any], Meta(max_length=ITEMS_MAX)]
+
+
+_ANSWERS = msgspec.json.Decoder(Answers)
+
+
+class Asking:
+    """`addresses` are the peers' (`https://host:port`); `tls` is None only where addresses are plain, in tests."""
+
+    def __init__(self, addresses: Mapping[CarrierCode, str], tls: ssl.SSLContext | None) -> None:
+        self._addresses = dict(addresses)
+        self._tls = tls
+        self._session: ClientSession | None = None
+        self._closed = False
+
+    @property
+    def carriers(self) -> tuple[CarrierCode, ...]:
+        return tuple(self._addresses)
+
+    async def close(self) -> None:
+        """What is asked from then on is answered by silence."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(
+        self, carrier: CarrierCode, route: str, items: Sequence[object], answer: type[T], wait_ms: Millis = ASK_MS_MAX
+    ) -> list[T]:
+        """An answer to each of at most `ITEMS_MAX` items. Raises `Silent`: what became of them is not known."""
+        assert len(items) <= ITEMS_MAX, len(items)
+        if self._closed:
+            raise Silent("this node is closing")
+        if carrier not in self._addresses:
+            raise Silent(f"no address is configured for {carrier}")
+        try:
+            async with asyncio.timeout(wait_ms / 1000):
+                body = await self._post(carrier, route, items)
+            answers = msgspec.convert(_ANSWERS.decode(body).answers, list[answer])  # type: ignore[valid-type]
+        except TimeoutError:
+            raise Silent(f"{carrier} has not answered within {wait_ms} ms") from None
+        except (ClientError, OSError, ValueError, RecursionError, RuntimeError) as error:
+            # ValueError is what msgspec raises, and UnicodeDecodeError. RuntimeError: the session is just being closed.
+            raise Silent(f"{carrier}: {str(error)[:WORDS_MAX] or type(error).__name__}") from error
+        if len(answers) != len(items):
+            raise Silent(f"{carrier} gave {len(answers)} answers to {len(items)} questions")
+        return answers
+
+    async def _post(self, carrier: CarrierCode, route: str, items: Sequence[object]) -> bytes:
+        if self._session is None:
+            self._session = self._opened()
+        async with self._session.post(
+            f"{self._addresses[carrier]}/{route}",
+            data=orjson.dumps({"items": msgspec.to_builtins(items)}),
+            server_hostname=peer_host_name(carrier),
+            allow_redirects=False,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise ValueError(f"over {ANSWER_BYTES_MAX} bytes")
+            if response.status != 200:
+                raise ValueError(f"HTTP {response.status}")
+            return bytes(body)
+
+    def _opened(self) -> ClientSession:
+        return ClientSession(
+            connector=TCPConnector(limit_per_host=REQUESTS_MAX, ssl=self._tls or True),
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            timeout=ClientTimeout(total=None),  # `ask` sets one that also covers the wait for a connection.
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
