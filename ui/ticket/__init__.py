@@ -1,0 +1,6 @@
+"""A bought itinerary: its tickets, its boarding codes, its calendar, its history, and giving it back.
+
+refund.py     what comes back, and by which rule
+boarding.py   the code that is scanned at the gate
+calendar.py   the itinerary for a traveller's own calendar
+"""
