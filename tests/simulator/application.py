@@ -153,7 +153,7 @@ class ApplicationWorld(World):
             assert isinstance(server, ApplicationServer)
             for flight, letters in views.items():
                 seen = server.network.seats(flight)
-                must(seen and seen[1] == letters, f"{server.carrier} shows {flight} as {seen}, it is {letters}")
+                must(seen and seen[1] == letters, "{} shows {} as {}, it is {}", server.carrier, flight, seen, letters)
 
     def _letters(self, flight: str) -> str:
         owners = self.checker.seats[flight]
@@ -175,7 +175,8 @@ class ApplicationWorld(World):
             self.count("travellers whose connection broke")
             return
         self.count(f"travellers answered {status}")
-        self.check(must, status in (200, 201, 202, 404, 409, 422, 503), f"{command} was answered {status} {text!r}")
+        expected = status in (200, 201, 202, 404, 409, 422, 503)
+        self.check(must, expected, "{} was answered {} {!r}", command, status, text)
         if answer := _answer(command.booking, status, text):
             listen(answer)
 

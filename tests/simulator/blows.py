@@ -25,8 +25,10 @@ class Blows:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._chance = world.chance
+        self._calm = True
 
     def plan(self, trouble: Trouble, draw: Random) -> None:
+        self._calm = False
         self._scatter(draw, trouble.crash_ms, self._strike)
         self._scatter(draw, trouble.cut_ms, self._cut)
         self._scatter(draw, trouble.full_ms, self._fill)
@@ -34,6 +36,7 @@ class Blows:
 
     def end(self) -> None:
         """Every node is up and no longer doomed, every link whole, every disk has room."""
+        self._calm = True
         self._world.network.cut.clear()
         for server in self._world.servers.values():
             server.disk.full = False
@@ -74,6 +77,8 @@ class Blows:
         if self._chance.random() < 0.2:
             server.disk.spoil()
         server.start()
+        if not self._calm and self._chance.random() < 0.1:
+            server.doom(self._chance.randint(1, STEPS_MAX))
 
     def _cut(self) -> None:
         """Both ways, or one way only: then requests arrive and their replies do not."""

@@ -57,6 +57,7 @@ from tests.simulator.must import Violation, must
 
 Order: TypeAlias = tuple[CarrierCode, BookingId]
 """A booking and who coordinates it: one id may be taken to two carriers."""
+TOO_SOON = "said before it was on disk: {}"
 
 
 class Owner(Struct):
@@ -108,7 +109,7 @@ class Checker:
         """One event is on this carrier's disk, durably."""
         match event:
             case FlightScheduled():
-                must(event.flight not in self.plans, f"{event.flight} was scheduled twice")
+                must(event.flight not in self.plans, "{} was scheduled twice", event.flight)
                 self.plans[event.flight], self.seats[event.flight] = event, {}
             case SeatHeld():
                 self._held(event)
@@ -127,32 +128,43 @@ class Checker:
     def _held(self, event: SeatHeld) -> None:
         order = (event.coordinator, event.booking)
         known = self.order(order)
-        must(event.seat in self.plans[event.flight].seats, f"{event.seat} is no seat of {event.flight}")
+        must(event.seat in self.plans[event.flight].seats, "{} is no seat of {}", event.seat, event.flight)
         owner = self.seats[event.flight].get(event.seat)
         must(
-            owner is None or owner.order == order, f"{event.seat} of {event.flight} has two owners: {owner} and {order}"
+            owner is None or owner.order == order,
+            "{} of {} has two owners: {} and {}",
+            event.seat,
+            event.flight,
+            owner,
+            order,
         )
-        must(known.opened, f"{order} holds a seat and was never opened")
+        must(known.opened, "{} holds a seat and was never opened", order)
         since = self.closed.get((event.flight, order))
         # By whose clock? The carrier's, which a restart may set: hence the margin.
         must(
-            since is None or event.at > since + CLOSED_MS - SKEW_MS, f"the door of {event.flight} was closed to {order}"
+            since is None or event.at > since + CLOSED_MS - SKEW_MS,
+            "the door of {} was closed to {}",
+            event.flight,
+            order,
         )
         if event.expires_at is None:
-            must(known.voting, f"{order} was pledged a seat before voting started")
-            must(known.voting and event.ticket in known.voting.tickets, f"{event.ticket} was never allotted")
+            must(known.voting, "{} was pledged a seat before voting started", order)
+            must(known.voting and event.ticket in known.voting.tickets, "{} was never allotted", event.ticket)
         else:
-            must(owner is None, f"a timed hold of {order} came upon {owner}")
+            must(owner is None, "a timed hold of {} came upon {}", order, owner)
         self.seats[event.flight][event.seat] = Owner(order, event.expires_at, event.ticket)
 
     def _sold(self, event: SeatCommitted) -> None:
         owner = self._owner(event)
-        must(owner.expires_at is None, f"{event.seat} was sold and never pledged")
-        must(not owner.sold, f"{event.seat} was sold twice")
-        must(self.order(owner.order).commit, f"{event.seat} was sold and no commit is on {owner.order[0]}'s disk")
-        must(event.ticket == owner.ticket, f"{event.seat} was pledged for {owner.ticket}, sold for {event.ticket}")
+        must(owner.expires_at is None, "{} was sold and never pledged", event.seat)
+        must(not owner.sold, "{} was sold twice", event.seat)
+        must(self.order(owner.order).commit, "{} was sold and no commit is on {}'s disk", event.seat, owner.order[0])
+        must(event.ticket == owner.ticket, "{} was pledged for {}, sold for {}", event.seat, owner.ticket, event.ticket)
         must(
-            (event.ticket, event.coupon) not in self.coupons, f"coupon {event.coupon} of {event.ticket} exists already"
+            (event.ticket, event.coupon) not in self.coupons,
+            "coupon {} of {} exists already",
+            event.coupon,
+            event.ticket,
         )
         self.coupons.add((event.ticket, event.coupon))
         owner.sold = True
@@ -160,27 +172,29 @@ class Checker:
 
     def _released(self, event: HoldReleased) -> None:
         owner = self._owner(event)
-        must(not owner.sold, f"{event.seat} was released and it was sold")
+        must(not owner.sold, "{} was released and it was sold", event.seat)
         self.counts[f"released: {event.reason}"] += 1
         if owner.expires_at is None:
-            must(event.reason is not ReleaseReason.EXPIRED, f"time released the pledge on {event.seat}")
-            must(not self.order(owner.order).commit, f"{event.seat} was released and {owner.order} is committed")
+            must(event.reason is not ReleaseReason.EXPIRED, "time released the pledge on {}", event.seat)
+            must(not self.order(owner.order).commit, "{} was released and {} is committed", event.seat, owner.order)
         elif event.reason is ReleaseReason.EXPIRED:
-            must(event.at >= owner.expires_at, f"{event.seat} was released before its time")
+            must(event.at >= owner.expires_at, "{} was released before its time", event.seat)
         self._free(event.flight, event.seat, event.at)
 
     def _returned(self, event: SeatReturned) -> None:
         owner = self._owner(event)
-        must(owner.sold, f"{event.seat} was returned and never sold")
-        must(self.order(owner.order).cancelled, f"{event.seat} was returned and nobody cancelled {owner.order}")
+        must(owner.sold, "{} was returned and never sold", event.seat)
+        must(self.order(owner.order).cancelled, "{} was returned and nobody cancelled {}", event.seat, owner.order)
         self.gave_back.add((event.flight, owner.order))
         self._free(event.flight, event.seat, event.at)
 
     def _owner(self, event: SeatCommitted | HoldReleased | SeatReturned) -> Owner:
         owner = self.seats[event.flight].get(event.seat)
-        must(owner, f"{event.seat} of {event.flight} has no owner: {event}")
+        must(owner, "{} of {} has no owner: {}", event.seat, event.flight, event)
         assert owner is not None
-        must(owner.order[1] == event.booking, f"{event.seat} of {event.flight} belongs to {owner.order}: {event}")
+        must(
+            owner.order[1] == event.booking, "{} of {} belongs to {}: {}", event.seat, event.flight, owner.order, event
+        )
         return owner
 
     def _free(self, flight: FlightId, seat: SeatNo, at: Millis) -> None:
@@ -193,21 +207,21 @@ class Checker:
     def _booked(self, known: Ordered, order: Order, event: AnyEvent) -> None:
         match event:
             case BookingOpened():
-                must(known.opened is None and known.abort is None, f"{order} was opened twice, or after its end")
+                must(known.opened is None and known.abort is None, "{} was opened twice, or after its end", order)
                 known.opened = event
             case VotingStarted():
-                must(known.voting is None, f"{order} was voted on twice")
+                must(known.voting is None, "{} was voted on twice", order)
                 known.voting = event
             case BookingCommitted():
                 self._committed(known, order, event)
             case BookingAborted():
-                must(not known.commit and not known.abort, f"{order} was decided twice")
-                must(not known.told & {Status.CONFIRMED}, f"{order} was aborted after its traveller heard confirmed")
+                must(not known.commit and not known.abort, "{} was decided twice", order)
+                must(not known.told & {Status.CONFIRMED}, "{} was aborted after its traveller heard confirmed", order)
                 known.abort = event
                 self.counts[f"aborted: {event.reason}"] += 1
             case BookingCancelled():
-                must(known.commit, f"{order} was cancelled and never committed")
-                must(known.asked_to_cancel, f"nobody asked to cancel {order}")
+                must(known.commit, "{} was cancelled and never committed", order)
+                must(known.asked_to_cancel, "nobody asked to cancel {}", order)
                 known.cancelled, known.settled = True, False
                 self.counts["cancelled"] += 1
             case BookingSettled():
@@ -217,33 +231,37 @@ class Checker:
                 raise Violation(f"an event that nobody knows: {event}")
 
     def _committed(self, known: Ordered, order: Order, event: BookingCommitted) -> None:
-        must(not known.commit and not known.abort, f"{order} was decided twice")
+        must(not known.commit and not known.abort, "{} was decided twice", order)
         must(
             not known.told - {Status.HOLDING, Status.HELD, Status.CONFIRMING},
-            f"{order} was committed after its traveller heard no",
+            "{} was committed after its traveller heard no",
+            order,
         )
         assert known.opened is not None
-        must(known.voting and event.at < known.voting.decide_by, f"{order} was committed after its time")
+        must(known.voting and event.at < known.voting.decide_by, "{} was committed after its time", order)
         for segment, seats in zip(known.opened.segments, event.seats, strict=True):
             pledges = {
                 seat: owner for seat, owner in self.of(segment.flight, order).items() if owner.expires_at is None
             }
-            must(set(pledges) == set(seats), f"{order} was committed without {segment.flight}'s yes on disk")
-            must(len(seats) == known.opened.passengers, f"{order} was committed without a seat for everybody")
+            must(set(pledges) == set(seats), "{} was committed without {}'s yes on disk", order, segment.flight)
+            must(len(seats) == known.opened.passengers, "{} was committed without a seat for everybody", order)
         known.commit = event
         self.counts["bookings sold"] += 1
 
     def _check_settled(self, known: Ordered, order: Order) -> None:
         for flight in flights_of(known):
             if known.abort:
-                must(not self.of(flight, order), f"{order} is settled as aborted and has seats on {flight}")
+                must(not self.of(flight, order), "{} is settled as aborted and has seats on {}", order, flight)
             elif known.cancelled:
                 must(
-                    (flight, order) in self.gave_back, f"{order} is settled as cancelled, {flight} did not take it back"
+                    (flight, order) in self.gave_back,
+                    "{} is settled as cancelled, {} did not take it back",
+                    order,
+                    flight,
                 )
             else:
                 owners = self.of(flight, order).values()
-                must(owners and all(owner.sold for owner in owners), f"{order} is settled and not sold on {flight}")
+                must(owners and all(owner.sold for owner in owners), "{} is settled and not sold on {}", order, flight)
 
     # ---- what is said -----------------------------------------------------------------------------------------------
 
@@ -259,7 +277,7 @@ class Checker:
             Return: known.cancelled,
             Inquire: True,
         }
-        must(before[type(message)], f"said before it was on disk: {message}")
+        must(before[type(message)], TOO_SOON, message)
         if isinstance(message, Inquire) and message.asker == message.flight:
             self.counts["inquiries"] += 1
 
@@ -269,20 +287,20 @@ class Checker:
         closed = (flight, order) in self.closed or flight not in self.plans
         match answer:
             case Held():
-                must(self._has(flight, order, answer.seats), f"said before it was on disk: {answer}")
+                must(self._has(flight, order, answer.seats), TOO_SOON, answer)
             case Pledged():
-                must(self._was_pledged(flight, order), f"said before it was on disk: {answer}")
+                must(self._was_pledged(flight, order), TOO_SOON, answer)
             case Refused():
                 foreign = any(owner.order[1] == message.booking for owner in self.seats.get(flight, {}).values())
                 foreign = foreign or any(f == flight and o[1] == message.booking for f, o in self.closed)
-                must(closed or foreign, f"said before it was on disk: {answer}")
+                must(closed or foreign, TOO_SOON, answer)
             case Acknowledged():
                 self._acknowledged(answer, order, closed)
             case Outcome():
                 self._told_outcome(answer, order)
             case Conflict():
                 # An inquiry may come upon another coordinator's booking of the same id: that is no answer, and no harm.
-                must(isinstance(message, Inquire), f"a contradiction: {message} was answered {answer}")
+                must(isinstance(message, Inquire), "a contradiction: {} was answered {}", message, answer)
             case _:
                 raise Violation(f"{message} was answered {answer}")
 
@@ -300,27 +318,27 @@ class Checker:
         match answer.done:
             case "commit":
                 sold = bool(owners) and all(owner.sold for owner in owners)
-                must(sold or (answer.flight, order) in self.gave_back, f"said before it was on disk: {answer}")
+                must(sold or (answer.flight, order) in self.gave_back, TOO_SOON, answer)
             case "return":
-                must((answer.flight, order) in self.gave_back, f"said before it was on disk: {answer}")
+                must((answer.flight, order) in self.gave_back, TOO_SOON, answer)
             case _:
-                must(not owners, f"said before it was on disk: {answer}")
+                must(not owners, TOO_SOON, answer)
                 another = any(f == answer.flight and o[1] == order[1] for f, o in self.closed) or any(
                     owner.order[1] == order[1] for owner in self.seats.get(answer.flight, {}).values()
                 )
-                must(closed or another, f"no door was closed, but: {answer}")
+                must(closed or another, "no door was closed, but: {}", answer)
 
     def _told_outcome(self, answer: Outcome, order: Order) -> None:
         known = self.order(order)
         by_coordinator = answer.by == order[0]
         match answer.word:
             case Word.COMMITTED:
-                must(known.commit, f"said before it was on disk: {answer}")
+                must(known.commit, TOO_SOON, answer)
             case Word.ABORTED if by_coordinator:
-                must(known.abort, f"said before it was on disk: {answer}")
+                must(known.abort, TOO_SOON, answer)
             case Word.ABORTED:
-                must(not known.commit, f"{answer}, but {order} is committed")
-                must((answer.flight, order) in self.closed, f"said before it was on disk: {answer}")
+                must(not known.commit, "{}, but {} is committed", answer, order)
+                must((answer.flight, order) in self.closed, TOO_SOON, answer)
             case Word.PLEDGED | Word.UNDECIDED:
                 pass
 
@@ -334,27 +352,29 @@ class Checker:
             must(answer.error != "no-such-booking" or not was_open, "a booking was denied that is on disk")
             self.counts[f"told: {answer.error}"] += 1
             return
-        must(isinstance(answer, BookingView), f"{command} was answered {answer}")
+        must(isinstance(answer, BookingView), "{} was answered {}", command, answer)
         assert isinstance(answer, BookingView)
         if isinstance(command, OpenBooking) and known.opened:
-            must(known.opened.body_hash == command.body_hash, f"{command.booking} was two orders under one id")
+            must(known.opened.body_hash == command.body_hash, "{} was two orders under one id", command.booking)
         status = answer.status
         self.counts[f"told: {status}"] += 1
         if status is Status.CONFIRMED:
-            must(known.commit, f"said before it was on disk: {answer}")
-            must(not known.told & NO, f"{carrier} told {command.booking} no and then yes")
+            must(known.commit, TOO_SOON, answer)
+            must(not known.told & NO, "{} told {} no and then yes", carrier, command.booking)
             assert known.commit is not None
             must(
                 tuple(part.seats for part in answer.segments) == known.commit.seats, "a traveller was told other seats"
             )
         elif status in NO:
-            must(known.abort or known.cancelled, f"said before it was on disk: {answer}")
+            must(known.abort or known.cancelled, TOO_SOON, answer)
             must(
                 known.cancelled or Status.CONFIRMED not in known.told,
-                f"{carrier} told {command.booking} yes and then no",
+                "{} told {} yes and then no",
+                carrier,
+                command.booking,
             )
         if status is Status.CANCELLED:
-            must(known.asked_to_cancel, f"{command.booking} was cancelled and nobody asked for it")
+            must(known.asked_to_cancel, "{} was cancelled and nobody asked for it", command.booking)
         known.told.add(status)
 
     def came(self, carrier: CarrierCode, booking: BookingId) -> bool:
@@ -379,14 +399,14 @@ class Checker:
         for order, known in self.orders.items():
             if known.opened is None and known.abort is None:
                 continue
-            must(known.came > known.turned_away or not known.opened, f"{order} was turned away and opened")
-            must(known.commit or known.abort, f"{order} was never decided")
-            must(known.settled, f"{order} was never settled")
+            must(known.came > known.turned_away or not known.opened, "{} was turned away and opened", order)
+            must(known.commit or known.abort, "{} was never decided", order)
+            must(known.settled, "{} was never settled", order)
             self._check_settled(known, order)
         for flight, seats in self.seats.items():
             held = {seat: owner for seat, owner in seats.items() if not owner.sold}
-            must(not held, f"{flight} has seats that are held for nothing: {held}")
-            must(len(seats) <= len(self.plans[flight].seats), f"{flight} has sold more than it has")
+            must(not held, "{} has seats that are held for nothing: {}", flight, held)
+            must(len(seats) <= len(self.plans[flight].seats), "{} has sold more than it has", flight)
 
 
 NO = frozenset({Status.REFUSED, Status.EXPIRED, Status.CANCELLED})

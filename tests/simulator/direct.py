@@ -157,7 +157,7 @@ class DirectServer(Server):
 
     async def check_rest(self) -> None:
         waiting = {carrier: reach for carrier, reach in self.peers.reach().items() if reach.waiting}
-        must(not waiting, f"{self.carrier} still waits for {waiting}")
+        must(not waiting, "{} still waits for {}", self.carrier, waiting)
         await super().check_rest()
 
 

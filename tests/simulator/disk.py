@@ -18,6 +18,8 @@ from tests.simulator.must import must
 
 READ_S, WRITE_S, SLOW_WRITE_S, SAY_S = 0.003, 0.02, 3.0, 0.002
 """The longest that each takes: to read, to write, to write on a bad day, to hear that it was written."""
+AFTER_S = 0.005
+"""Who dies of a write may do so while it is made, or so long after: before what it allows is said."""
 
 
 class DiskTrouble(Struct, frozen=True):
@@ -62,7 +64,7 @@ class Disk:
         """What was given stays."""
         for recorded in self._unsynced:
             stream = self.streams.setdefault(stream_of(recorded.event), [])
-            must(recorded.version == len(stream) + 1, f"{recorded} was written as number {len(stream) + 1}")
+            must(recorded.version == len(stream) + 1, "{} was written as number {}", recorded, len(stream) + 1)
             self.log.append(recorded)
             stream.append(recorded)
             self._written(recorded)
@@ -111,7 +113,7 @@ class SimulatedJournal(Journal):
             raise JournalFull("no room")
         takes = chance.random() * (SLOW_WRITE_S if chance.random() < trouble.slow else WRITE_S)
         if chance.random() < trouble.torn:
-            disk.dies(chance.random() * takes)
+            disk.dies(chance.random() * (takes + AFTER_S))
         disk.give(records)
         await asyncio.sleep(takes)
         if chance.random() < trouble.fails:
@@ -143,7 +145,7 @@ class SimulatedJournal(Journal):
         return [booking for _, booking in found[:limit]], len(self._disk.log) if whole else found[limit - 1][0]
 
     def replay(self, after: int = 0) -> Iterator[tuple[int, Recorded]]:
-        must(after <= len(self._disk.log), f"a snapshot at {after} of a log that ends at {len(self._disk.log)}")
+        must(after <= len(self._disk.log), "a snapshot at {} of a log that ends at {}", after, len(self._disk.log))
         return iter(list(enumerate(self._disk.log, start=1))[after:])
 
     def close(self) -> None:

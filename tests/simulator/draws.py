@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
 SKEW_MS_MAX = HOUR_MS
 STORM_MS = 60_000
 """How long the trouble of a day lasts."""
-TRAVELLERS_MIN, TRAVELLERS_MAX = 6, 14
+TRAVELLERS_MIN, TRAVELLERS_MAX = 4, 10
 """A day's."""
 NO_SUCH_FLIGHT: FlightId = "JG9999/2026-12-14"
 FARE = 10_000
@@ -68,7 +68,7 @@ def draw_trouble(chance: Random, without: Collection[str]) -> Trouble:
         crash_ms=one_of("crash_ms", 0, 60_000, 30_000, 10_000),
         cut_ms=one_of("cut_ms", 0, 30_000, 10_000),
         full_ms=one_of("full_ms", 0, 0, 30_000),
-        clock_ms=one_of("clock_ms", 0, 0, 30_000),
+        clock_ms=one_of("clock_ms", 0, 0, 10_000),
     )
 
 
@@ -84,7 +84,7 @@ def draw_plans(chance: Random, carrier: CarrierCode) -> list[FlightScheduled]:
 
 
 def _draw_plan(chance: Random, flight: FlightId) -> FlightScheduled:
-    seats = tuple(f"{row}{letter}" for row in (1, 2) for letter in "ABC")[: chance.randint(3, 6)]
+    seats = tuple(f"{row}{letter}" for row in (1, 2) for letter in "ABC")[: chance.randint(3, 5)]
     departure = START + (STORM_MS // 2 if chance.random() < 0.05 else 100 * HOUR_MS)
     return FlightScheduled(
         at=START,

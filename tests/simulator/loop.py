@@ -10,6 +10,7 @@ import asyncio
 from asyncio import base_events
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from itertools import count
@@ -21,8 +22,6 @@ Ts = TypeVarTuple("Ts")
 
 STEPS_MAX = 400_000
 """A world that takes more is going round in circles."""
-ROUNDS_MAX = 100
-"""So often a task may refuse to end."""
 THREAD_S_MAX = 0.02
 """How long what is given to a thread takes, at most."""
 
@@ -52,40 +51,69 @@ class Life:
         self.over = True
 
     def stepped(self) -> None:
-        if self.doomed_in is not None:
-            self.doomed_in -= 1
-            if self.doomed_in <= 0:
-                self.doomed_in = None
-                self._fall()
+        """A doomed one has taken a step."""
+        assert self.doomed_in is not None
+        self.doomed_in -= 1
+        if self.doomed_in <= 0:
+            self.doomed_in = None
+            self._fall()
 
 
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
 
 
-def _keep_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A callback that raises is a bug. What else asyncio reports here is about tasks that nobody waits for any more."""
-    assert isinstance(loop, VirtualLoop)
-    if "handle" in context:
-        loop.fail(context["exception"])
+class Step(asyncio.Handle):
+    """asyncio's own, without what that keeps for those who look for faults: a run makes millions of them."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Callable[..., object], args: tuple[object, ...], context: Context | None) -> None:
+        self._callback: Callable[..., object] | None = callback
+        self._args: Any = args
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
+
+
+class Timer(asyncio.TimerHandle):
+    """The same, at a time of the loop."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[object, ...], context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback: Callable[..., object] | None = callback
+        self._args: Any = args
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
 
 
 class VirtualLoop(base_events.BaseEventLoop):
     """`fatal` ends the run: it is raised from the loop itself, whatever the code that met it would have made of it."""
 
-    _ready: Any  # the base class's own: a deque of handles
-
     def __init__(self, chance: Random) -> None:
         super().__init__()
         self.fatal: BaseException | None = None
+        self.steps = 0
         self._mourning = False
         self._dead: list[asyncio.Handle] = []
-        self.steps = 0
         self._chance = chance
         self._time = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: Any = []  # where the base class has a deque: no order is given up by taking all of it at once
+        self._timers: list[tuple[float, int, Timer]] = []
         self._count = count()
-        self._tasks: list[asyncio.Future[Any]] = []
-        self.set_exception_handler(_keep_fault)
+        self._tasks: list[asyncio.Task[Any]] = []
+        # What asyncio reports besides is about tasks that nobody waits for any more.
+        self.set_exception_handler(lambda _loop, _report: None)
 
     def fail(self, fault: BaseException) -> None:
         """The first one counts, and none once all is over."""
@@ -98,33 +126,44 @@ class VirtualLoop(base_events.BaseEventLoop):
     @property
     def quiet(self) -> bool:
         """Nothing is ready and nothing will ever be: who asks is the only one that runs."""
-        return not self._ready and all(timer.cancelled() for _, _, timer in self._timers)
+        return not self._ready and all(timer._cancelled for _, _, timer in self._timers)
 
     def bury(self) -> None:
-        """When all is over: let every task end after all, those of the dead too, and close the loop."""
-        self._mourning, self.fatal = True, None
-        self._ready += self._dead
-        for _ in range(ROUNDS_MAX):
-            pending = [task for task in self._tasks if not task.done()]
-            if not pending:
-                break
-            for task in pending:
-                task.cancel()
-            self.run_until_complete(asyncio.wait(pending, timeout=1))
+        """When all is over: end what was begun and never ended, of the dead too, in the order in which it was begun."""
+        self._mourning = True
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with suppress(BaseException):  # It may refuse: nobody goes on to hear of it.
+                    task.get_coro().close()
         self._tasks.clear()
         self.close()
 
     # Every task is kept to the end: were one of the dead collected, its `finally` would run.
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
-        task = super().create_task(coro, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
         self._tasks.append(task)
         return task
+
+    # ---- what is to be done, and when: as the base class does it, and quicker ---------------------------------------
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        step = Step(callback, args, context)
+        self._ready.append(step)
+        return step
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._time + delay, callback, *args, context=context)
 
     # With a heap of our own: comparing its tuples is quicker than comparing handles, and ties have an order.
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = Timer(when, callback, args, context)
         heappush(self._timers, (when, next(self._count), timer))
         return timer
 
@@ -150,40 +189,45 @@ class VirtualLoop(base_events.BaseEventLoop):
     # ---- what BaseEventLoop leaves to a loop -------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        ready = self._ready
+        """Everything that is ready now, in an order that the seed decides."""
         self._pass_time()
+        ready, self._ready = self._ready, []
         if len(ready) > 1:
-            self._chance.shuffle(ready)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if self.fatal:
+            random = self._chance.random
+            ready.sort(key=lambda _step: random())
+        for step in ready:
+            if self.fatal is not None:
                 raise self.fatal
-            if not handle._cancelled:
-                self._step(handle)
+            if not step._cancelled:
+                self._take(step, step._context)
 
-    def _step(self, handle: Any) -> None:
+    def _take(self, step: Any, context: Context) -> None:
         self.steps += 1
-        life = handle._context.get(LIFE)
-        if life is None:
-            handle._run()
-        elif life.over and not self._mourning:
-            self._dead.append(handle)
-        else:
-            handle._run()
+        life = context.get(LIFE)
+        if life is not None and life.over and not self._mourning:
+            self._dead.append(step)
+            return
+        try:
+            context.run(step._callback, *step._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as fault:  # A callback that raises is a bug.
+            self.fail(fault)
+        if life is not None and life.doomed_in is not None:
             life.stepped()
 
     def _pass_time(self) -> None:
-        timers = self._timers
-        while timers and timers[0][2].cancelled():
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][2]._cancelled:
             heappop(timers)
-        if not self._ready:
+        if not ready:
             assert timers, "everybody waits, and nothing is to come"
-            assert self.steps < STEPS_MAX or self._mourning, f"no end after {STEPS_MAX:,} steps"
+            assert self.steps < STEPS_MAX, f"no end after {STEPS_MAX:,} steps"
             self._time = max(self._time, timers[0][0])
         while timers and timers[0][0] <= self._time:
-            _, _, timer = heappop(timers)
-            if not timer.cancelled():
-                self._ready.append(timer)
+            timer = heappop(timers)[2]
+            if not timer._cancelled:
+                ready.append(timer)
 
     def _process_events(self, event_list: object) -> None:
         assert not event_list, "there is nothing to select from"

@@ -121,6 +121,7 @@ def end(world: World) -> Ending:
         world.live()
     except Violation as violation:
         return Ending(world.seed, world.counts, str(violation))
+    world.counts["simulated minutes"] = round(world.loop.time() / 60)
     return Ending(world.seed, world.counts + situations(world.trace))
 
 

@@ -143,20 +143,20 @@ class Server(ABC):
     async def check_rest(self) -> None:
         """Raises `Violation` if anything is under way, or if the disk would give other facts than those that live."""
         me, ledger = self.carrier, self.ledger
-        must(self.open, f"{me} does not come up")
-        must(not self.node.late, f"travellers of {me} wait for ever")
-        must(not self.node.figures()["inbox_commands"], f"{me} is still busy")
-        must(not ledger.bookings, f"{me} still has {list(ledger.bookings.values())}")
+        must(self.open, "{} does not come up", me)
+        must(not self.node.late, "travellers of {} wait for ever", me)
+        must(not self.node.figures()["inbox_commands"], "{} is still busy", me)
+        must(not ledger.bookings, "{} still has {}", me, list(ledger.bookings.values()))
         owed = [message for flight in ledger.flights for message in ledger.pending(flight)]
-        must(not owed, f"{me} still owes {owed}")
+        must(not owed, "{} still owes {}", me, owed)
         doubts = [flight.doubts for flight in ledger.flights.values() if flight.doubts]
-        must(not doubts, f"{me} is in doubt: {doubts}")
+        must(not doubts, "{} is in doubt: {}", me, doubts)
         live = facts(ledger)
         for source in (self.disk, self.disk.without_pictures()):
             again = await rebuild(me, self.ticket_prefix, SimulatedJournal(source), SimulatedSnapshots(source))
             replayed = facts(again.ledger)
             differs = [name for name in {**live, **replayed} if live.get(name) != replayed.get(name)]
-            must(not differs, f"{me}: a replay gives other facts about {differs}")
+            must(not differs, "{}: a replay gives other facts about {}", me, differs)
 
 
 def _sold(flight: Flight) -> int:

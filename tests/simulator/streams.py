@@ -20,6 +20,8 @@ Address: TypeAlias = tuple[str, int]
 Protocol: TypeAlias = asyncio.Protocol
 STALL_MS = 200
 """So often a cut way is tried again."""
+ROUNDS_MAX = 100
+"""So often a task may refuse to end."""
 EOF, RESET, MADE = object(), object(), object()
 
 
@@ -187,6 +189,18 @@ class StreamLoop(VirtualLoop):
         if not silent:
             for end in gone:
                 end.abort()
+
+    def bury(self) -> None:
+        """aiohttp complains of what was not closed: so everything may first end by itself, of the dead too."""
+        self._mourning, self.fatal = True, None
+        self._ready += self._dead
+        for _ in range(ROUNDS_MAX):
+            if not (pending := [task for task in self._tasks if not task.done()]):
+                break
+            for task in pending:
+                task.cancel()
+            self.run_until_complete(asyncio.wait(pending, timeout=1))
+        super().bury()
 
     # ---- what aiohttp asks of a loop ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ledger.messages import (
     Status,
     TravellerCommand,
 )
-from ledger.terms import BookingId, CarrierCode, Millis
+from ledger.terms import HOLD_MS, BookingId, CarrierCode, Millis
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -113,5 +113,7 @@ class Traveller:
         return self.chance.randint(longest // 3, longest)
 
     def pause_ms(self) -> Millis:
-        """No time at all, some seconds, or longer than any hold."""
+        """No time at all, some seconds, as long as a hold lasts, or longer than any."""
+        if self.chance.random() < 0.1:
+            return HOLD_MS + self.chance.randint(-1_000, 1_000)
         return self.think_ms(self.chance.choice([100, 3_000, 8_000, 8_000, 8_000, 8_000, 700_000]))

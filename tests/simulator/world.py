@@ -46,10 +46,12 @@ P = ParamSpec("P")
 NIGHT_MS = 13 * HOUR_MS
 REST_MS_MAX = 6 * HOUR_MS
 """After the calm has begun everything has come to rest by then."""
-LOOK_S = 30
+LOOK_S = 60
 """So often it is looked whether it has."""
 DAYS = ("day1", "day2")
 SECOND_DAY = "second day"
+SECOND_DAYS = 0.15
+"""So many worlds have one."""
 CARRIERS: Mapping[CarrierCode, str] = {"AN": "981", "JG": "982", "IP": "983"}
 """With the prefixes of their tickets."""
 PARTS: tuple[str, ...] = (
@@ -136,7 +138,7 @@ class World(ABC):
             server.start()
         await asyncio.sleep(1)
         await self._day(DAYS[0])
-        if self.stream(SECOND_DAY).random() < 0.25 and SECOND_DAY not in self.without:
+        if self.stream(SECOND_DAY).random() < SECOND_DAYS and SECOND_DAY not in self.without:
             await asyncio.sleep(NIGHT_MS / 1000)
             self.count("nights")
             await self._day(DAYS[1])
@@ -175,7 +177,7 @@ class World(ABC):
         self.blows.end()
         end = self.now + REST_MS_MAX
         while not self.is_quiet():
-            must(self.now < end, f"no rest after {REST_MS_MAX // HOUR_MS} hours")
+            must(self.now < end, "no rest after {} hours", REST_MS_MAX // HOUR_MS)
             await asyncio.sleep(LOOK_S)
         await self.check_rest()
 
@@ -197,7 +199,7 @@ class World(ABC):
         confirmed = {booking for (_, booking), known in orders.items() if Status.CONFIRMED in known.told}
         denied = {booking for (_, booking), known in orders.items() if known.told & NO and taken[booking] == 1}
         found = audit.findings(Promises(confirmed, denied), at_rest=True)
-        must(not found, f"the audit finds {found}")
+        must(not found, "the audit finds {}", found)
 
     # ---- time, and what happens in it -------------------------------------------------------------------------------
 
