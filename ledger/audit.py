@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from ledger.direct import direct
 from ledger.events import (
     AnyEvent,
     BookingAborted,
@@ -40,6 +41,7 @@ Order: TypeAlias = tuple[CarrierCode, BookingId]
 Place: TypeAlias = tuple[FlightId, SeatNo]
 
 
+@direct
 class Fault(StrEnum):
     SOLD_TWICE = "sold twice"
     HALF_SOLD = "half sold"

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from ledger.direct import direct
 from ledger.terms import (
     AirportCode,
     BookingId,
@@ -77,6 +78,7 @@ class SeatCommitted(FlightEvent, frozen=True, kw_only=True, tag="seat-committed"
     coupon: int
 
 
+@direct
 class ReleaseReason(StrEnum):
     ABORTED = "aborted"
     EXPIRED = "expired"
@@ -94,6 +96,7 @@ class HoldReleased(FlightEvent, frozen=True, kw_only=True, tag="hold-released"):
     why: str | None = None
 
 
+@direct
 class RefusalReason(StrEnum):
     NOT_FREE = "not-free"
     NO_SUCH_FLIGHT = "no-such-flight"
@@ -130,6 +133,7 @@ class ForceProposed(FlightEvent, frozen=True, kw_only=True, tag="force-proposed"
     expires_at: Millis
 
 
+@direct
 class Decision(StrEnum):
     COMMITTED = "committed"
     ABORTED = "aborted"
@@ -184,6 +188,7 @@ class BookingCommitted(BookingEvent, frozen=True, kw_only=True, tag="booking-com
     seats: tuple[tuple[SeatNo, ...], ...]
 
 
+@direct
 class AbortReason(StrEnum):
     SEAT_TAKEN = "seat-taken"
     REFUSED = "refused"

@@ -167,7 +167,11 @@ class Ledger:
         """Every deadline that has passed has its say."""
         while self._due and self._due[0][0] <= now:
             _, booking, flight = heapq.heappop(self._due)
-            self.handle(Tick(booking, flight or None), now)
+            tick = Tick(booking, flight or None)
+            if flight:
+                self._ask_flight(flight, tick, now)
+            elif known := self.bookings.get(booking):  # most have been settled and forgotten by then
+                self._move_booking(known, tick, now)
 
     @property
     def next_due(self) -> Millis | None:
@@ -277,12 +281,14 @@ class Ledger:
                 self._evolve_flight(flight, [plan])
 
     def _evolve_booking(self, booking: Booking, events: Iterable[AnyBookingEvent | coordinator.Heard]) -> None:
+        watched = False
         for event in events:
             if isinstance(event, Event):
                 self._records.append(Recorded(booking.version + 1, event))
             coordinator.evolve(booking, event)
-            if isinstance(event, BookingOpened | VotingStarted):
-                self._watch(_booking_due(booking))
+            watched |= isinstance(event, (BookingOpened, VotingStarted))
+        if watched:  # by the phase that it ends in: a purchase in one step has no hold to run out
+            self._watch(_booking_due(booking))
         self._moved[booking.id] = None
 
     def _evolve_flight(self, flight: Flight, events: Iterable[AnyFlightEvent | participant.Heard]) -> None:

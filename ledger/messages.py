@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
+from ledger.direct import direct
 from ledger.events import AbortReason, FlightScheduled
 from ledger.terms import (
     BOOKING_PATTERN,
@@ -149,6 +150,7 @@ class Acknowledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields
     done: Annotated[str, Meta(pattern=r"^(commit|abort|release|return)$(?!\n)")]
 
 
+@direct
 class Word(StrEnum):
     """What a carrier knows of a booking's outcome."""
 
@@ -212,6 +214,7 @@ class ReadBooking(Struct, frozen=True):
 TravellerCommand: TypeAlias = OpenBooking | ConfirmBooking | CancelBooking | ReadBooking
 
 
+@direct
 class Status(StrEnum):
     """What a traveller is told of a booking."""
 
@@ -225,6 +228,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+@direct
 class SegmentState(StrEnum):
     ASKED = "asked"
     HELD = "held"
@@ -330,6 +334,7 @@ class AcknowledgeMismatch(OperatorCommand, frozen=True, kw_only=True):
 ForceMessage: TypeAlias = ProposeForce | ConfirmForce | AcknowledgeMismatch
 
 
+@direct
 class ForceState(StrEnum):
     NONE = "none"
     PROPOSED = "proposed"

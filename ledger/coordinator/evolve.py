@@ -16,6 +16,7 @@ from ledger.events import (
     BookingAborted,
     BookingCancelled,
     BookingCommitted,
+    BookingEvent,
     BookingOpened,
     BookingSettled,
     VotingStarted,
@@ -24,6 +25,11 @@ from ledger.events import (
 
 def evolve(booking: Booking, event: AnyBookingEvent | Heard) -> None:
     """What it means that it happened. A stored event that the table forbids raises, and so stops the node."""
+    if isinstance(event, BookingEvent):
+        before, booking.phase = booking.phase, NEXT[booking.phase, type(event)]
+        booking.version += 1
+        _remember(booking, event, before)
+        return
     match event:
         case GrantHeard():
             booking.granted[event.flight] = event.seats
@@ -37,10 +43,6 @@ def evolve(booking: Booking, event: AnyBookingEvent | Heard) -> None:
             booking.conflicts.pop(event.flight, None)
         case ConflictHeard():
             booking.conflicts[event.flight] = event.detail
-        case _:
-            before, booking.phase = booking.phase, NEXT[booking.phase, type(event)]
-            booking.version += 1
-            _remember(booking, event, before)
 
 
 def _remember(booking: Booking, event: AnyBookingEvent, before: Phase) -> None:

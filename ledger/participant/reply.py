@@ -66,7 +66,7 @@ def _answer_order(
     flight: Flight, asked: Commit | Abort | Release | Return, done: str, *fulfilled: HoldState
 ) -> PeerAnswer:
     foreigner = foreign(flight, asked)
-    nothing_held = foreigner and isinstance(asked, Abort | Release)  # another coordinator's is, under the same id
+    nothing_held = foreigner and isinstance(asked, (Abort, Release))  # another coordinator's is, under the same id
     if nothing_held or (flight.state_of(asked.booking) in fulfilled and not foreigner):
         return Acknowledged(booking=asked.booking, flight=flight.id, done=done)
     return _conflict(flight, asked, done)

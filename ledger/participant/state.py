@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 from msgspec import Struct, field
 
 from ledger.cabin import Cabin, cabin_of
+from ledger.direct import direct
 from ledger.events import (
     FlightScheduled,
     HoldReleased,
@@ -42,6 +43,7 @@ carrier's clock than `SKEW_MS` (and the voting time) is refused anyway, and no c
 by its own clock: so no prepare that could still lead to a commit outlives the memory of its closed door."""
 
 
+@direct
 class HoldState(StrEnum):
     NONE = "none"
     TIMED = "timed"
@@ -52,6 +54,7 @@ class HoldState(StrEnum):
     RETURNED = "returned"
 
 
+@direct
 class Move(StrEnum):
     HOLD = "hold"
     PLEDGE = "pledge"
@@ -111,7 +114,10 @@ class Claim(Struct, omit_defaults=True):
     @property
     def state(self) -> HoldState:
         first, *others = self.holds.values()
-        assert all(state is first for state in others), f"a claim's holds move together, these did not: {self.holds}"
+        if others:
+            assert all(state is first for state in others), (
+                f"a claim's holds move together, these did not: {self.holds}"
+            )
         return first
 
     @property
