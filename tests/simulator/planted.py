@@ -100,8 +100,8 @@ FAULTS: tuple[Fault, ...] = (
         ),
         (
             "ledger.participant.reply:_answer_order",
-            "nothing_held = foreigner and isinstance(asked, Abort | Release)",
-            "nothing_held = isinstance(asked, Abort | Release)",
+            "nothing_held = foreigner and isinstance(asked, (Abort, Release))",
+            "nothing_held = isinstance(asked, (Abort, Release))",
         ),
     ),
     fault(
