@@ -90,7 +90,10 @@ def found(coordinator: Sequence[AnyEvent], flights: Sequence[AnyEvent], told: To
         ([*opened(ANA), ABORTED, SETTLED], []),
         ([*opened(ANA), ABORTED, SETTLED], [*HELD, released(FIRST, ANA), released(SECOND, ANA)]),
         ([*BOUGHT, CANCELLED, SETTLED], [*SOLD, *RETURNED]),
-        ([*BOUGHT, CANCELLED, SETTLED], [*SOLD, *RETURNED, held(FIRST, RUI), released(FIRST, RUI)]),
+        (
+            [*BOUGHT, CANCELLED, SETTLED, *opened(RUI), *(replace(each, booking=RUI) for each in (ABORTED, SETTLED))],
+            [*SOLD, *RETURNED, held(FIRST, RUI), released(FIRST, RUI)],
+        ),
         ([ABORTED, SETTLED], []),
     ],
 )
