@@ -4,7 +4,7 @@ Rule: whoever wanted the seats and does not get them hears 409 in the one error 
 them back, is shown the booking. 202 means that it is not known yet, and says where to look.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
@@ -21,6 +21,8 @@ from ledger.events import AnyEvent, FlightScheduled, Recorded, StreamName, strea
 from ledger.messages import (
     BookingView,
     ConfirmBooking,
+    ForceState,
+    Forcing,
     OpenBooking,
     Refusal,
     SegmentState,
@@ -41,7 +43,7 @@ from ledger.terms import (
     TicketNo,
     carrier_of,
 )
-from ledger.waiting import Transaction, Transactions, WaitState
+from ledger.waiting import Said, Transaction, WaitState
 
 CURRENCY = "BRL"
 TRANSACTIONS_MAX = 1_000
@@ -237,10 +239,33 @@ def _offer(offer: Offer) -> OfferAnswer:
 # ---- for operators and auditors ----------------------------------------------------------------------------------
 
 
+class StandingAnswer(Struct, frozen=True, kw_only=True):
+    """A carrier's word on its flight, or as the coordinator (`flight` is null), as far as it is known here."""
+
+    carrier: CarrierCode
+    flight: FlightId | None
+    said: Said
+
+
+class ForcingAnswer(Struct, frozen=True, kw_only=True):
+    """How the breaking of a pledge stands. A proposal can be confirmed until `expires_at`, by another operator."""
+
+    booking: BookingId
+    flight: FlightId
+    state: ForceState
+    operator: str
+    why: str
+    expires_at: datetime
+    confirmed_by: str | None
+
+
 class TransactionAnswer(Struct, frozen=True, kw_only=True):
     """A booking that waits at this node: as its coordinator (`flight` is null), or on one of its flights.
 
-    `reason` says why it waits, `safe` what an operator may do about it.
+    `reason` says why it waits, `safe` what an operator may do about it. `at_stake` is in centavos: the price of the
+    whole booking at its coordinator, of these seats elsewhere. `unreachable` are those of `waits_for` that do not
+    answer, `next_try` is when this node asks again by itself. `may_not_force` says why the pledge cannot be broken now;
+    null: two operators can break it.
     """
 
     booking: BookingId
@@ -251,8 +276,15 @@ class TransactionAnswer(Struct, frozen=True, kw_only=True):
     state: WaitState
     since: datetime
     waits_for: tuple[CarrierCode, ...]
+    unreachable: tuple[CarrierCode, ...]
+    next_try: datetime | None
     reason: str
     safe: str
+    at_stake: Centavos
+    currency: str
+    standings: tuple[StandingAnswer, ...]
+    forcing: ForcingAnswer | None
+    may_not_force: str | None
 
 
 class TransactionsAnswer(Struct, frozen=True):
@@ -295,12 +327,15 @@ class Health(Struct, frozen=True):
     network: bool
 
 
-def transactions(told: Transactions, *, in_doubt_only: bool) -> TransactionsAnswer:
-    asked_for = [one for one in told.transactions if not in_doubt_only or one.state is WaitState.IN_DOUBT]
-    return TransactionsAnswer(tuple(map(_transaction, asked_for[:TRANSACTIONS_MAX])), len(asked_for))
+def transactions(
+    told: Sequence[Transaction], reach: Callable[[Transaction], tuple[tuple[CarrierCode, ...], Millis | None]]
+) -> TransactionsAnswer:
+    """`reach` tells for one that waits who of those it waits for is unreachable, and when they are asked next."""
+    shown = told[:TRANSACTIONS_MAX]
+    return TransactionsAnswer(tuple(_transaction(one, *reach(one)) for one in shown), len(told))
 
 
-def _transaction(one: Transaction) -> TransactionAnswer:
+def _transaction(one: Transaction, unreachable: tuple[CarrierCode, ...], next_try: Millis | None) -> TransactionAnswer:
     return TransactionAnswer(
         booking=one.booking,
         locator=one.locator,
@@ -310,8 +345,27 @@ def _transaction(one: Transaction) -> TransactionAnswer:
         state=one.state,
         since=instant(one.since),
         waits_for=one.waits_for,
+        unreachable=unreachable,
+        next_try=None if next_try is None else instant(next_try),
         reason=one.reason,
         safe=one.safe,
+        at_stake=one.at_stake,
+        currency=CURRENCY,
+        standings=tuple(StandingAnswer(carrier=s.carrier, flight=s.flight, said=s.said) for s in one.standings),
+        forcing=forcing(one.forcing) if one.forcing else None,
+        may_not_force=one.may_not_force,
+    )
+
+
+def forcing(told: Forcing) -> ForcingAnswer:
+    return ForcingAnswer(
+        booking=told.booking,
+        flight=told.flight,
+        state=told.state,
+        operator=told.operator,
+        why=told.why,
+        expires_at=instant(told.expires_at),
+        confirmed_by=told.confirmed_by,
     )
 
 

@@ -23,6 +23,8 @@ from airline_node.availability import Availability
 from airline_node.certificates import CertificateTrouble
 from airline_node.changes import Changes
 from airline_node.config import Config
+from airline_node.control import Control
+from airline_node.control_routes import CONTROL
 from airline_node.desk import NodeBookings, NodeHouse, NodeSale
 from airline_node.door import JOURNAL, NODE
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
@@ -34,6 +36,7 @@ from airline_node.rebuild import Rebuilt, rebuild
 from airline_node.sales import Sales
 from airline_node.seatmaps import Publisher, SeatMaps
 from airline_node.timetable import BadTimetable, Timetable, load
+from airline_node.tokens import TOKENS, Tokens
 from airline_node.vault import Vault, VaultTrouble
 from ledger.ledger import LogBroken
 from ledger.messages import Inquire, PeerAnswer, PeerMessage, Unanswered
@@ -245,7 +248,8 @@ class Parts:
         app = web.Application()
         app[NODE], app[JOURNAL] = self._node, journal
         app[routes.NETWORK], app[routes.VAULT], app[routes.TIMETABLE] = self._network, vault, timetable
-        app[routes.TOKENS] = routes.Tokens(self._config.operator_token, self._config.auditor_token)
+        app[TOKENS] = Tokens(self._config.operator_token, self._config.auditor_token)
+        app[CONTROL] = Control(self._node, self._peers)
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
         self._people.add_to_public(app)

@@ -53,13 +53,17 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 class Owed(Struct, eq=False):
-    """One message of one machine, from when it is owed until it is not. `times` is how often it rested."""
+    """One message of one machine, from when it is owed until it is not.
+
+    `times` is how often it rested, `due` until when it does, by the loop's clock.
+    """
 
     message: PeerMessage
     line: "Line"
     forgotten: bool = False
     alone: bool = False
     times: int = 0
+    due: float = 0.0
 
 
 class Line:
@@ -146,8 +150,17 @@ class Line:
         for item in batch:
             if not item.forgotten:
                 item.times += 1
-                due = clock() + self._pause(RETRY_MS, RETRY_MS_MAX, item.times)
-                heappush(self._resting, (due, next(self._tie_break), item))
+                item.due = clock() + self._pause(RETRY_MS, RETRY_MS_MAX, item.times)
+                heappush(self._resting, (item.due, next(self._tie_break), item))
+
+    def wake(self) -> None:
+        """Whatever rests may go now, and rests for a short while again."""
+        for _, _, item in self._resting:
+            item.times, item.due = 0, 0.0
+            self._make_ready(item)
+        self._resting.clear()
+        self._failures = 0
+        self.retry_now()
 
     def retry_now(self) -> None:
         self.next_try = 0.0

@@ -25,7 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
-from airline_node.lines import BATCH_MAX, KINDS, Kind, Line, Owed, Reach, Trouble, reach_by
+from airline_node.lines import BATCH_MAX, KINDS, Kind, Line, Owed, Reach, Trouble, clock, reach_by
 from ledger.messages import (
     Abort,
     Acknowledged,
@@ -109,6 +109,19 @@ class Peers:
         return {
             carrier: reach_by([line for line in lines if line.carrier == carrier], now) for carrier, _ in self._lines
         }
+
+    def next_try(self, machine: str) -> Millis | None:
+        """When something of what this machine owes is sent next; None: it owes nothing, or to nobody known."""
+        owed = [item for item in self._owed.get(machine, {}).values() if item.line.carrier in self._addresses]
+        if not owed:
+            return None
+        rest_s = min(max(item.due, item.line.next_try) for item in owed) - clock()
+        return self._now() + max(0, round(1000 * rest_s))
+
+    def wake(self) -> None:
+        """Everything that is owed is sent now, whatever it has been waiting for."""
+        for line in self._lines.values():
+            line.wake()
 
     async def start(self) -> None:
         """Begin to send. What was owed before leaves at once."""

@@ -5,23 +5,22 @@ holds: travellers' names are in the vault before the node hears of their booking
 operators and auditors see; a client that goes away changes nothing, for its order is in the node's inbox by then.
 """
 
-import hmac
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from http import HTTPStatus
 from importlib.metadata import version
 
 from aiohttp import web
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from airline_node import answers, wire
+from airline_node.control_routes import CONTROL_ROUTES
 from airline_node.door import (
     JOURNAL,
     LATER,
-    NO_STORE,
     NODE,
     Fault,
     body,
@@ -36,6 +35,7 @@ from airline_node.network import Network
 from airline_node.openapi import Route, document
 from airline_node.people.routes import MANIFEST
 from airline_node.timetable import Airport, Timetable
+from airline_node.tokens import TOKENS, let_in
 from airline_node.vault import Travellers, Vault
 from ledger.messages import BookingView, CancelBooking, ConfirmBooking, ReadBooking, TravellerCommand
 from ledger.terms import AirportCode, BookingId, Millis
@@ -43,17 +43,9 @@ from ledger.terms import AirportCode, BookingId, Millis
 BODY_BYTES_MAX = 64 * 1024
 
 
-class Tokens(Struct, frozen=True):
-    """What opens the routes of operators and of auditors; an operator may read the log too. Empty opens nothing."""
-
-    operator: str
-    auditor: str
-
-
 NETWORK = web.AppKey("network", Network)
 VAULT = web.AppKey("vault", Vault)
 TIMETABLE = web.AppKey("timetable", Timetable)
-TOKENS = web.AppKey("tokens", Tokens)
 NOW: web.AppKey[Callable[[], Millis]] = web.AppKey("now")
 CLOSED: web.AppKey[Callable[[], str | None]] = web.AppKey("closed")
 """Why the node takes no orders at the moment (it starts, it drains), in a sentence; None while it takes them."""
@@ -159,39 +151,21 @@ def _near(code: AirportCode, airports: Mapping[AirportCode, Airport]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(airports))}"
 
 
-# ---- for operators and auditors ----------------------------------------------------------------------------------
-
-
-async def read_transactions(request: web.Request) -> web.Response:
-    _let_in(request, request.app[TOKENS].operator)
-    wanted = query(request, wire.TransactionsWanted)
-    told = await request.app[NODE].transactions()
-    return respond_with(answers.transactions(told, in_doubt_only=wanted.state == "in-doubt"))
+# ---- for auditors ------------------------------------------------------------------------------------------------
 
 
 async def read_log(request: web.Request) -> web.Response:
-    _let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
+    let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
     wanted = query(request, wire.LogWanted)
     return respond_with(answers.logged(await request.app[JOURNAL].log(wanted.after, wanted.limit)))
 
 
 async def read_manifest(request: web.Request) -> web.Response:
-    _let_in(request, request.app[TOKENS].operator)
+    let_in(request, request.app[TOKENS].operator)
     flight = request.match_info["flight"]
     if request.app[NETWORK].seats(flight) is None:
         raise Fault(HTTPStatus.NOT_FOUND, "no-such-flight", "it is not on sale, as far as this carrier knows")
     return respond_with(answers.manifest(flight, await request.app[MANIFEST].of(flight)))
-
-
-def _let_in(request: web.Request, *tokens: str) -> None:
-    """Only whoever bears one of these tokens (RFC 6750). An empty one is nobody's."""
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    # A header may hold bytes that are no text.
-    shown = credentials.strip().encode(errors="surrogateescape")
-    opens = [token != "" and hmac.compare_digest(shown, token.encode()) for token in tokens]
-    if scheme.lower() != "bearer" or not any(opens):
-        headers = {**NO_STORE, "WWW-Authenticate": "Bearer"}
-        raise Fault(HTTPStatus.UNAUTHORIZED, "unauthorized", "this needs a token that opens it", headers)
 
 
 # ---- for whoever runs the node -----------------------------------------------------------------------------------
@@ -286,16 +260,7 @@ ROUTES = (
         answers={200: answers.BookingAnswer, 202: answers.BookingAnswer},
         problems=(404, 422, 503),
     ),
-    Route(
-        method="GET",
-        path="/api/transactions",
-        summary="What waits on this node, since when, and for whom.",
-        serve=read_transactions,
-        query=wire.TransactionsWanted,
-        answers={200: answers.TransactionsAnswer},
-        problems=(401, 422, 503),
-        token=True,
-    ),
+    *CONTROL_ROUTES,
     Route(
         method="GET",
         path="/api/flights/{flight}/manifest",

@@ -8,7 +8,7 @@ repeat of an old request still hears its first answer (protocol rule 6). The ans
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date as Date
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -85,10 +85,6 @@ class ItinerariesWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("The journey ends where it begins - at `$.destination`")
         if self.date.year not in YEARS:
             raise ValueError(f"Not a year from {YEARS.start} to {YEARS.stop - 1} - at `$.date`")
-
-
-class TransactionsWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    state: Literal["in-doubt", "all"] = "in-doubt"
 
 
 class LogWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,8 +12,9 @@ from openapi_spec_validator import validate
 from airline_node.door import encoded
 from airline_node.openapi import document
 from airline_node.routes import ROUTES, add_public_routes
+from tests.node.test_control_routes import FORCE, PROPOSED
 from tests.node.test_routes import AUDITOR, BOOKING_PATH, OPERATOR, Port, served, told
-from tests.node.test_wire import FIRST, order
+from tests.node.test_wire import BOOKING, FIRST, order
 
 
 def as_read() -> dict[str, Any]:
@@ -48,7 +49,8 @@ def test_whatever_is_served_is_documented_and_whatever_is_documented_is_served()
 
 def test_routes_of_operators_and_auditors_ask_for_their_token() -> None:
     secured = {path for (_, path), operation in operations().items() if "security" in operation}
-    assert secured == {"/api/transactions", "/api/log", "/api/flights/{flight}/manifest"}
+    staff = ("/api/transactions", "/api/log", "/api/flights/{flight}/manifest")
+    assert secured == {path for _, path in operations() if path.startswith(staff)}
 
 
 def test_every_parameter_is_documented_with_its_bounds() -> None:
@@ -72,6 +74,10 @@ def test_what_is_answered_is_what_was_promised(tmp_path: Path) -> None:
         conforms(
             await told(await port.get("/api/transactions", Authorization=OPERATOR)), "GET", "/api/transactions", 200
         )
+        port.node.rules = PROPOSED
+        force = f"/api/transactions/{BOOKING}/force"
+        proposed = await told(await port.post(force, FORCE, Authorization=OPERATOR))
+        conforms(proposed, "POST", "/api/transactions/{booking}/force", 200)
         conforms(await told(await port.get("/api/log", Authorization=AUDITOR)), "GET", "/api/log", 200)
         conforms(await told(await port.get("/health/ready")), "GET", "/health/ready", 200)
         conforms(await told(await port.get("/api/openapi.json")), "GET", "/api/openapi.json", 200)

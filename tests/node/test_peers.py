@@ -375,6 +375,49 @@ def test_what_the_node_could_not_take_in_is_asked_for_again() -> None:
     asyncio.run(main())
 
 
+# ---- an operator who will not wait -------------------------------------------------------------------------
+
+
+def test_it_is_known_when_what_a_machine_owes_goes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "RETRY_MS", 5_000)
+    monkeypatch.setattr(lines, "RETRY_MS_MAX", 5_000)
+
+    async def main() -> None:
+        async with business() as (_, desk):
+            assert desk.peers.next_try(booking(1)) is None
+            desk.settles = False
+            desk.owe(commit(1))
+            await until(lambda: (desk.peers.next_try(booking(1)) or 0) > NOON)
+            due = desk.peers.next_try(booking(1))
+            assert due is not None
+            assert NOON + 4_000 < due <= NOON + 5_000
+
+    asyncio.run(main())
+
+
+def test_an_operator_has_what_rests_sent_now_and_twice_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rest in ("RETRY_MS", "RETRY_MS_MAX", "BACKOFF_MS_MIN", "BACKOFF_MS_MAX"):
+        monkeypatch.setattr(lines, rest, 60_000)
+
+    async def main() -> None:
+        async with business() as (jangada, desk):
+            desk.settles = False
+            desk.owe(commit(1))
+            await until(lambda: desk.heard)
+            jangada.answering = refuse_service
+            desk.owe(commit(2))
+            await until(lambda: len(jangada.asked) == 2)
+            await until(lambda: desk.peers.reach()["JG"].silent_since)
+            jangada.answering, desk.settles = obey, True
+            desk.peers.wake()
+            desk.peers.wake()
+            await until(lambda: len(desk.heard) == 3)
+            assert sorted(jangada.asked[-1][1]) == [booking(1), booking(2)]
+            assert desk.peers.next_try(booking(1)) is None
+
+    asyncio.run(main())
+
+
 # ---- trouble -----------------------------------------------------------------------------------------------
 
 

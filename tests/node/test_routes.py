@@ -14,15 +14,22 @@ from msgspec.structs import replace
 from yarl import URL
 
 from airline_node import door, routes, timetable
+from airline_node.control import Control
+from airline_node.control_routes import CONTROL
 from airline_node.door import JOURNAL, NODE
 from airline_node.journal import Journal
+from airline_node.lines import Reach
 from airline_node.node import Busy, Node, Stopped
-from airline_node.routes import CLOSED, NETWORK, NOW, TIMETABLE, TOKENS, VAULT, Tokens
+from airline_node.peers import Peers
+from airline_node.routes import CLOSED, NETWORK, NOW, TIMETABLE, VAULT
+from airline_node.tokens import TOKENS, Tokens
 from airline_node.vault import Vault
 from ledger.events import Recorded
 from ledger.messages import (
     CancelBooking,
     ConfirmBooking,
+    ForceMessage,
+    Forcing,
     OpenBooking,
     ReadBooking,
     Refusal,
@@ -30,6 +37,7 @@ from ledger.messages import (
     TravellerAnswer,
     TravellerCommand,
 )
+from ledger.terms import Millis
 from ledger.waiting import Said, Standing, Transaction, Transactions, WaitState
 from tests.node import test_wire
 from tests.node.test_wire import BOOKING, FIRST, SECOND, network, order, view
@@ -62,6 +70,10 @@ class ScriptedNode:
     def __init__(self) -> None:
         self.crowded = False
         self.heard: list[TravellerCommand] = []
+        self.ordered: list[ForceMessage] = []
+        self.rules: Forcing | Refusal = Refusal(
+            "decision-can-be-learned", "JG still has time to decide: ask again first"
+        )
         self.says: TravellerAnswer | Exception = view(Status.CONFIRMED)
         self.speaks = asyncio.Event()
         self.speaks.set()
@@ -77,15 +89,39 @@ class ScriptedNode:
         held = replace(IN_DOUBT, state=WaitState.HELD, waits_for=())
         return Transactions((IN_DOUBT, held))
 
+    async def resume(self) -> Transactions:
+        return await self.transactions()
+
+    async def operate(self, command: ForceMessage) -> Forcing | Refusal:
+        self.ordered.append(command)
+        return self.rules
+
     def figures(self) -> dict[str, float]:
         return {"events_total": 7, "inbox_commands": 2}
+
+
+class ScriptedPeers:
+    """Jangada is silent and is asked again at a quarter past."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def reach(self) -> dict[str, Reach]:
+        silent = Reach(silent_since=NOON, error="inquire: no answer", next_try=None, waiting=1, rejected=0)
+        return {"JG": silent, "IP": replace(silent, silent_since=None, error=None, waiting=0)}
+
+    def next_try(self, machine: str) -> Millis | None:
+        return NOON + 15 * 60_000 if machine == FIRST.flight else None
+
+    def wake(self) -> None:
+        self.woken += 1
 
 
 class Port:
     """What stands behind one public port, and a client before it."""
 
     def __init__(self, folder: Path, tokens: Tokens) -> None:
-        self.node = ScriptedNode()
+        self.node, self.peers = ScriptedNode(), ScriptedPeers()
         self.vault = Vault.open(folder / "vault.sqlite")
         self.journal = Journal.open(str(folder / "ledger.sqlite"))
         self.closed: str | None = None
@@ -96,6 +132,7 @@ class Port:
         app[VAULT] = self.vault
         app[TIMETABLE] = timetable.load()
         app[TOKENS] = tokens
+        app[CONTROL] = Control(cast(Node, self.node), cast(Peers, self.peers))
         app[NOW] = lambda: NOON
         app[CLOSED] = lambda: self.closed
         routes.add_public_routes(app)
@@ -103,6 +140,9 @@ class Port:
 
     async def put(self, body: object = None, booking: str = BOOKING) -> ClientResponse:
         return await self.client.put(f"/api/bookings/{booking}", data=orjson.dumps(body or order()))
+
+    async def post(self, path: str, body: object = None, **headers: str) -> ClientResponse:
+        return await self.client.post(path, data=orjson.dumps(body), headers=headers)
 
     async def get(self, path: str, **headers: str) -> ClientResponse:
         return await self.client.get(URL(path, encoded=True), headers=headers)
@@ -463,21 +503,6 @@ def test_an_empty_token_opens_nothing(tmp_path: Path) -> None:
             assert (await port.get("/api/log", Authorization=authorization)).status == 401
 
     served(tmp_path, story, tokens=Tokens("", ""))
-
-
-def test_an_operator_sees_what_is_in_doubt_or_all_that_waits(tmp_path: Path) -> None:
-    async def story(port: Port) -> None:
-        in_doubt = await told(await port.get("/api/transactions", Authorization=OPERATOR))
-        assert in_doubt["total"] == 1
-        [waiting] = in_doubt["transactions"]
-        assert (waiting["state"], waiting["since"]) == ("in-doubt", "2026-12-11T14:40:00Z")
-        assert (waiting["waits_for"], waiting["safe"]) == (["JG"], "wait")
-        everything = await told(await port.get("/api/transactions?state=all", Authorization=OPERATOR))
-        assert everything["total"] == 2
-        unknown = await port.get("/api/transactions?state=some", Authorization=OPERATOR)
-        assert await problem(unknown) == (422, "invalid", True)
-
-    served(tmp_path, story)
 
 
 def test_an_auditor_reads_the_log_on_from_where_they_are(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""What an operator can see and do on this node. The API and the pages both speak to it; it decides nothing itself.
+
+The ledger says what waits and why; who is unreachable, and when they are asked again, only the lines know.
+"""
+
+from collections.abc import Callable, Sequence
+
+from airline_node.node import Node
+from airline_node.peers import Peers
+from ledger.messages import ForceMessage, Forcing, Refusal
+from ledger.terms import CarrierCode, Millis
+from ledger.waiting import Transaction, WaitState
+
+ROUTINE = frozenset({WaitState.HELD, WaitState.OPEN, WaitState.PLEDGED, WaitState.VOTING})
+"""What waits as it should: it is within its time, and ends by itself."""
+
+
+class Control:
+    """One node's, for its operators."""
+
+    def __init__(self, node: Node, peers: Peers) -> None:
+        self._node = node
+        self._peers = peers
+
+    async def waiting(self) -> tuple[Transaction, ...]:
+        """Everything that waits here, oldest first."""
+        return (await self._node.transactions()).transactions
+
+    async def resume(self) -> tuple[Transaction, ...]:
+        """Whatever is owed is sent now and every pledge asks what became of it. To be had as often as one likes."""
+        told = await self._node.resume()
+        self._peers.wake()
+        return told.transactions
+
+    async def operate(self, command: ForceMessage) -> Forcing | Refusal:
+        return await self._node.operate(command)
+
+    def reach(self) -> Callable[[Transaction], tuple[tuple[CarrierCode, ...], Millis | None]]:
+        """Tells, as things are now, who of those that one waits for is unreachable and when they are asked next."""
+        silent = {carrier for carrier, reach in self._peers.reach().items() if reach.silent_since is not None}
+
+        def of(one: Transaction) -> tuple[tuple[CarrierCode, ...], Millis | None]:
+            unreachable = tuple(carrier for carrier in one.waits_for if carrier in silent)
+            return unreachable, self._peers.next_try(one.flight or one.booking)
+
+        return of
+
+
+def unsettled(told: Sequence[Transaction]) -> list[Transaction]:
+    """Those that should have come to rest: in doubt, decided and not recorded, or an alarm."""
+    return [one for one in told if one.state not in ROUTINE]
