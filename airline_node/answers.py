@@ -288,8 +288,9 @@ class TransactionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class TransactionsAnswer(Struct, frozen=True):
-    """The oldest `TRANSACTIONS_MAX`; `total` counts all that were asked for."""
+    """What waits at this carrier's node: the oldest `TRANSACTIONS_MAX`; `total` counts all that were asked for."""
 
+    carrier: CarrierCode
     transactions: tuple[TransactionAnswer, ...]
     total: int
 
@@ -328,11 +329,13 @@ class Health(Struct, frozen=True):
 
 
 def transactions(
-    told: Sequence[Transaction], reach: Callable[[Transaction], tuple[tuple[CarrierCode, ...], Millis | None]]
+    carrier: CarrierCode,
+    told: Sequence[Transaction],
+    reach: Callable[[Transaction], tuple[tuple[CarrierCode, ...], Millis | None]],
 ) -> TransactionsAnswer:
     """`reach` tells for one that waits who of those it waits for is unreachable, and when they are asked next."""
     shown = told[:TRANSACTIONS_MAX]
-    return TransactionsAnswer(tuple(_transaction(one, *reach(one)) for one in shown), len(told))
+    return TransactionsAnswer(carrier, tuple(_transaction(one, *reach(one)) for one in shown), len(told))
 
 
 def _transaction(one: Transaction, unreachable: tuple[CarrierCode, ...], next_try: Millis | None) -> TransactionAnswer:

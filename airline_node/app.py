@@ -18,7 +18,7 @@ from typing import TypedDict
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from airline_node import certificates, peer_routes, routes
+from airline_node import certificates, logs, peer_routes, routes
 from airline_node.availability import Availability
 from airline_node.certificates import CertificateTrouble
 from airline_node.changes import Changes
@@ -38,6 +38,7 @@ from airline_node.seatmaps import Publisher, SeatMaps
 from airline_node.timetable import BadTimetable, Timetable, load
 from airline_node.tokens import TOKENS, Tokens
 from airline_node.vault import Vault, VaultTrouble
+from ledger.events import Recorded
 from ledger.ledger import LogBroken
 from ledger.messages import Inquire, PeerAnswer, PeerMessage, Unanswered
 from ledger.terms import CarrierCode, Millis
@@ -84,7 +85,7 @@ def now() -> Millis:
 
 def serve(config: Config) -> int:
     """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why)."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(config.log, config.carrier)
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(config))
@@ -173,6 +174,7 @@ class Parts:
         seat_maps = SeatMaps()
         self._network.publish(seat_maps.fill(rebuilt.ledger))
         self._publisher = Publisher(seat_maps, self._network.publish)
+        self._said = logs.BookingLog(config.carrier) if config.log is logs.Kind.JSON else None
         self._node = Node(
             rebuilt.ledger,
             journal,
@@ -180,7 +182,7 @@ class Parts:
             self._peers,
             position=rebuilt.position,
             replayed=rebuilt.replayed,
-            written=self._publisher,
+            written=self._written,
             keep=store.write,
             moved=self._changes.tell,
         )
@@ -241,6 +243,11 @@ class Parts:
         gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         self._closed = None
 
+    def _written(self, records: Sequence[Recorded]) -> None:
+        self._publisher(records)
+        if self._said:
+            self._said(records)
+
     def _why_closed(self) -> str | None:
         return self._closed or ("there is no room on the disk" if self._node.full else None)
 
@@ -249,7 +256,7 @@ class Parts:
         app[NODE], app[JOURNAL] = self._node, journal
         app[routes.NETWORK], app[routes.VAULT], app[routes.TIMETABLE] = self._network, vault, timetable
         app[TOKENS] = Tokens(self._config.operator_token, self._config.auditor_token)
-        app[CONTROL] = Control(self._node, self._peers)
+        app[CONTROL] = Control(self._config.carrier, self._node, self._peers, self._network, now)
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
         self._people.add_to_public(app)

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from airline_node.logs import Kind, default
 from airline_node.timetable import load
 from ledger.terms import CarrierCode
 
@@ -61,6 +62,7 @@ class Config:
     auditor_token: str = field(repr=False, default="")
     sites: Mapping[CarrierCode, str] = field(default_factory=dict)
     proxies: frozenset[str] = frozenset()
+    log: Kind = field(default_factory=default)
 
     @property
     def site(self) -> str:
@@ -95,6 +97,7 @@ def read(environment: Mapping[str, str]) -> Config:
         auditor_token=given.get("PASSCOM_AUDITOR_TOKEN", ""),
         sites=_sites(given.get("PASSCOM_SITES", "")),
         proxies=_proxies(given.get("PASSCOM_PROXIES", "")),
+        log=_kind(given["PASSCOM_LOG"]) if "PASSCOM_LOG" in given else default(),
     )
 
 
@@ -172,6 +175,12 @@ def _token(text: str) -> str:
     return text
 
 
+def _kind(text: str) -> Kind:
+    if text not in tuple(Kind):
+        raise ValueError(f"{_shown(text)} is none of {', '.join(Kind)}")
+    return Kind(text)
+
+
 def _shown(text: str) -> str:
     """A wrong value as a message may repeat it: quoted, bounded, no control characters."""
     return ascii(text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "...")
@@ -199,6 +208,7 @@ VARIABLES: Mapping[str, Variable] = {
         _sites, "AN=https://an.example,JG=https://jg.example,IP=https://ip.example", required=False
     ),
     "PASSCOM_PROXIES": Variable(_proxies, "10.0.0.7", required=False),
+    "PASSCOM_LOG": Variable(_kind, "json", required=False),
 }
 
 

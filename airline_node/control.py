@@ -3,8 +3,10 @@
 The ledger says what waits and why; who is unreachable, and when they are asked again, only the lines know.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from airline_node.figures import Timings
+from airline_node.network import Network
 from airline_node.node import Node
 from airline_node.peers import Peers
 from ledger.messages import ForceMessage, Forcing, Refusal
@@ -18,9 +20,14 @@ ROUTINE = frozenset({WaitState.HELD, WaitState.OPEN, WaitState.PLEDGED, WaitStat
 class Control:
     """One node's, for its operators."""
 
-    def __init__(self, node: Node, peers: Peers) -> None:
+    def __init__(
+        self, carrier: CarrierCode, node: Node, peers: Peers, network: Network, now: Callable[[], Millis]
+    ) -> None:
+        self.carrier = carrier
         self._node = node
         self._peers = peers
+        self._network = network
+        self._now = now
 
     async def waiting(self) -> tuple[Transaction, ...]:
         """Everything that waits here, oldest first."""
@@ -44,6 +51,37 @@ class Control:
             return unreachable, self._peers.next_try(one.flight or one.booking)
 
         return of
+
+    # ---- figures --------------------------------------------------------------------------------------------------
+
+    def figures(self) -> Mapping[str, float]:
+        return self._node.figures()
+
+    def peer_figures(self) -> Mapping[str, Mapping[CarrierCode, float]]:
+        """Gauges of each other carrier, as it looks from here."""
+        now, reach = self._now(), self._peers.reach()
+        return {
+            "peer_silent_seconds": {
+                carrier: max(0, now - (seen.silent_since or now)) / 1000 for carrier, seen in reach.items()
+            },
+            "peer_messages_waiting": {carrier: seen.waiting for carrier, seen in reach.items()},
+            "peer_messages_rejected": {carrier: seen.rejected for carrier, seen in reach.items()},
+            "follower_lag_seconds": self._network.lag(now),
+        }
+
+    @property
+    def orders(self) -> Timings:
+        """Travellers' orders and questions, from asked to answered."""
+        return self._node.orders
+
+    @property
+    def writes(self) -> Timings:
+        return self._node.writes
+
+    @property
+    def requests(self) -> Mapping[CarrierCode, Timings]:
+        """To each other carrier."""
+        return self._peers.requests
 
 
 def unsettled(told: Sequence[Transaction]) -> list[Transaction]:

@@ -90,13 +90,14 @@ async def read_transactions(request: web.Request) -> web.Response:
             shown = unsettled(told)
         case "all":
             shown = list(told)
-    return respond_with(answers.transactions(shown, control.reach()))
+    return respond_with(answers.transactions(control.carrier, shown, control.reach()))
 
 
 async def resume_transactions(request: web.Request) -> web.Response:
     let_in(request, request.app[TOKENS].operator)
     control = request.app[CONTROL]
-    return respond_with(answers.transactions(unsettled(await control.resume()), control.reach()))
+    shown = unsettled(await control.resume())
+    return respond_with(answers.transactions(control.carrier, shown, control.reach()))
 
 
 async def propose_force(request: web.Request) -> web.Response:

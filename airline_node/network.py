@@ -120,6 +120,10 @@ class Network:
         silent_ms = {carrier: now - self._followed[carrier].heard_at for carrier in self._addresses}
         return {carrier: age_ms / 1000 for carrier, age_ms in silent_ms.items() if age_ms > STALE_MS}
 
+    def lag(self, now: Millis) -> dict[CarrierCode, float]:
+        """For how many seconds each peer's flights have not been heard of: while all is well, a poll's length."""
+        return {carrier: max(0, now - self._followed[carrier].heard_at) / 1000 for carrier in self._addresses}
+
     @property
     def ready(self) -> bool:
         """Every peer has been heard to the end once. A search works before that, on what is known."""

@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from airline_node.figures import Timings
 from airline_node.writer import Keep, Log, Writer
 from ledger.events import FlightScheduled, Recorded, StreamName
 from ledger.ledger import Answer, Change, Command, Ledger, Machine
@@ -37,7 +38,7 @@ from ledger.messages import (
     TravellerCommand,
 )
 from ledger.terms import BookingId, Millis
-from ledger.waiting import Transactions
+from ledger.waiting import Transactions, tally
 from snapshots.form import picture
 
 INBOX_MAX = 2_000
@@ -128,6 +129,9 @@ class Node:
         self._closing = False
         self._fault: BaseException | None = None
         self._since_picture = replayed
+        self.orders = Timings()
+        """From a traveller's order, questions included, to its answer."""
+        self.writes = self._writer.timings
 
     # ---- what others ask --------------------------------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class Node:
 
         Raises `Busy` (nothing happened) or `Stopped` (unknown: ask again for the booking).
         """
-        asker = self._put([command], INBOX_MAX)
+        begun, asker = asyncio.get_running_loop().time(), self._put([command], INBOX_MAX)
         try:
             async with asyncio.timeout(wait_ms / 1000):
                 [answer] = await asker
@@ -144,6 +148,7 @@ class Node:
             [answer] = await self._so_far(command)
         finally:
             self._no_longer_late(command.booking, asker)
+            self.orders.note(asyncio.get_running_loop().time() - begun)
         return cast(TravellerAnswer, answer)
 
     async def _so_far(self, command: TravellerCommand) -> Sequence[Answer]:
@@ -201,12 +206,14 @@ class Node:
         """Counters and gauges, with their units in their names."""
         return {
             "inbox_commands": self._commands,
-            "batches_total": self._writer.batches,
+            "batches_total": self.writes.count,
             "events_total": self._writer.events,
-            "write_seconds_total": self._writer.seconds,
+            "write_seconds_total": self.writes.seconds,
+            "disk_full": self._writer.full,
             "orders_waiting_for_peers": self.late,
             "bookings_in_memory": len(self._ledger.bookings),
             "flights_in_memory": len(self._ledger.flights),
+            **structs.asdict(tally(self._ledger.flights.values(), self._ledger.bookings.values())),
         }
 
     # ---- its life ---------------------------------------------------------------------------------------------------

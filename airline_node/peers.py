@@ -25,6 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
+from airline_node.figures import Timings
 from airline_node.lines import BATCH_MAX, KINDS, Kind, Line, Owed, Reach, Trouble, clock, reach_by
 from ledger.messages import (
     Abort,
@@ -86,6 +87,7 @@ class Peers:
         self._owed: dict[str, dict[PeerMessage, Owed]] = {}
         self._lines: dict[tuple[CarrierCode, Kind], Line] = {}
         self._pumps: list[asyncio.Task[None]] = []
+        self.requests = {carrier: Timings() for carrier in self._addresses}
         self._opened = AsyncExitStack()
         for carrier, kind in product(addresses, KINDS):
             self._line(carrier, kind)
@@ -184,6 +186,7 @@ class Peers:
             log.warning("the node did not take in what a peer said: %r", error)
 
     async def _ask(self, line: Line, messages: Sequence[PeerMessage]) -> list[PeerAnswer]:
+        begun = clock()
         try:
             async with asyncio.timeout(REQUEST_MS_MAX / 1000):
                 status, body = await self._post(line, messages)
@@ -197,6 +200,8 @@ class Peers:
         except Exception as error:
             # Whatever it is, the messages are owed still: a pump outlives every exchange.
             raise Trouble(f"{type(error).__name__}: {error}") from error
+        finally:
+            self.requests[line.carrier].note(clock() - begun)
 
     async def _post(self, line: Line, messages: Sequence[PeerMessage]) -> tuple[int, bytes]:
         async with self._session.post(

@@ -5,19 +5,17 @@ holds: travellers' names are in the vault before the node hears of their booking
 operators and auditors see; a client that goes away changes nothing, for its order is in the node's inbox by then.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from http import HTTPStatus
 from importlib.metadata import version
 
 from aiohttp import web
 from msgspec import UNSET
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from airline_node import answers, wire
-from airline_node.control_routes import CONTROL_ROUTES
+from airline_node.control_routes import CONTROL, CONTROL_ROUTES
 from airline_node.door import (
     JOURNAL,
     LATER,
@@ -31,6 +29,7 @@ from airline_node.door import (
     respond_with,
 )
 from airline_node.itineraries import search
+from airline_node.metrics import exposition
 from airline_node.network import Network
 from airline_node.openapi import Route, document
 from airline_node.people.routes import MANIFEST
@@ -186,21 +185,7 @@ def _health(request: web.Request) -> answers.Health:
 
 
 async def read_metrics(request: web.Request) -> web.Response:
-    registry = CollectorRegistry()
-    registry.register(Figures(request.app[NODE].figures()))
-    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-class Figures(Collector):
-    """The node's figures. One whose name ends in `_total` only ever grows; a unit comes last, or before that."""
-
-    def __init__(self, figures: Mapping[str, float]) -> None:
-        self._figures = figures
-
-    def collect(self) -> Iterator[Metric]:
-        for name, value in self._figures.items():
-            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(f"passcom_{name}", name.replace("_", " "), value=value)
+    return web.Response(body=exposition(request.app[CONTROL]), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def read_openapi(_request: web.Request) -> web.Response:

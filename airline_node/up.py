@@ -59,6 +59,10 @@ class Tokens(msgspec.Struct, frozen=True):
     auditor: str
 
 
+class Note(msgspec.Struct, frozen=True):
+    port_base: int
+
+
 @dataclass(frozen=True)
 class Fleet:
     """Where the nodes of one machine keep their things and listen."""
@@ -74,6 +78,11 @@ class Fleet:
     @property
     def tokens(self) -> Path:
         return self.folder / "tokens.json"
+
+    @property
+    def note(self) -> Path:
+        """Where they listened last, for commands that look for them."""
+        return self.folder / "fleet.json"
 
     def data(self, carrier: CarrierCode) -> Path:
         return self.folder / carrier
@@ -103,6 +112,7 @@ def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, c
             _remove(fleet)
     _require_free_ports(fleet)
     tokens = _tokens(fleet)
+    fleet.note.write_bytes(orjson.dumps({"port_base": port_base}))
     certificates.make(fleet.certificates, fleet.carriers)
     return asyncio.run(_supervise(fleet, tokens, console, command))
 
@@ -110,6 +120,27 @@ def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, c
 def address(port: int) -> str:
     """Of a node's public side, as a client on this machine names it."""
     return f"http://{HOST}:{port}"
+
+
+def remembered(folder: Path) -> Fleet:
+    """The nodes that were last started in this folder, running or not. Raises `UpTrouble` for a damaged note."""
+    fleet = Fleet(folder.absolute(), PORT_BASE, tuple(load().carriers))
+    if not fleet.note.exists():
+        return fleet  # started before there were notes
+    try:
+        note = msgspec.json.decode(fleet.note.read_bytes(), type=Note)
+    except msgspec.DecodeError as wrong:
+        raise UpTrouble(f"{fleet.note} is damaged ({wrong}). Name the nodes with --at instead.") from None
+    return Fleet(fleet.folder, note.port_base, fleet.carriers)
+
+
+def tokens_of(folder: Path) -> Tokens:
+    """The tokens of the nodes in this folder. Raises `UpTrouble`."""
+    path = folder / "tokens.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Tokens)
+    except (OSError, msgspec.DecodeError) as wrong:
+        raise UpTrouble(f"{path} cannot be read ({wrong}).") from None
 
 
 def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str, str]:
@@ -128,6 +159,7 @@ def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str,
         "PASSCOM_SITES": ",".join(f"{one}={fleet.address(one)}" for one in fleet.carriers),
         "PASSCOM_OPERATOR_TOKEN": tokens.operator,
         "PASSCOM_AUDITOR_TOKEN": tokens.auditor,
+        "PASSCOM_LOG": "text",  # a person reads these files
     }
 
 

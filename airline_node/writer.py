@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from airline_node.figures import Timings
 from airline_node.journal import JournalFull
 from ledger.events import Recorded, StreamName
 
@@ -24,12 +25,12 @@ class Log(Protocol):
 
 
 class Writer:
-    """The way to one journal, one batch at a time. `batches`, `events` and `seconds` count what was written."""
+    """The way to one journal, one batch at a time. `events` counts what was written, `timings` the batches."""
 
     def __init__(self, journal: Log, position: int, keep: Keep) -> None:
         self.full = False
-        self.batches = self.events = 0
-        self.seconds = 0.0
+        self.events = 0
+        self.timings = Timings()
         self._journal = journal
         self._position = position
         self._keep = keep
@@ -51,9 +52,8 @@ class Writer:
                 self._say_full(trouble)
                 await asyncio.sleep(FULL_RETRY_MS / 1000)
         self._say_room()
-        self.batches += 1
         self.events += len(records)
-        self.seconds += asyncio.get_running_loop().time() - begun
+        self.timings.note(asyncio.get_running_loop().time() - begun)
 
     def keep_soon(self, state: bytes) -> None:
         """A picture of the state after the last batch, kept beside what follows."""

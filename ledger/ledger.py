@@ -68,7 +68,7 @@ from ledger.messages import (
     addressee,
 )
 from ledger.participant.state import Command as FlightCommand
-from ledger.participant.state import Flight, HoldState
+from ledger.participant.state import Flight
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis, carrier_of
 from ledger.waiting import Transactions, transactions
 
@@ -182,10 +182,7 @@ class Ledger:
         """After the log was folded: take up every deadline again, ask about every pledge, and send what is owed."""
         self._due = [_booking_due(b) for b in self.bookings.values() if b.phase in (Phase.OPEN, Phase.VOTING)]
         self._due += [
-            _claim_due(flight, booking)
-            for flight in self.flights.values()
-            for booking, claim in flight.claims.items()
-            if claim.state in (HoldState.TIMED, HoldState.PLEDGED)
+            _claim_due(flight, booking) for flight in self.flights.values() for booking in sorted(flight.waiting)
         ]
         heapq.heapify(self._due)
         self._ask_about_pledges(now)
@@ -195,7 +192,7 @@ class Ledger:
 
     def _ask_about_pledges(self, now: Millis) -> None:
         for flight in self.flights.values():
-            if flight.claims:
+            if flight.waiting:
                 self._ask_flight(flight.id, Restarted(flight.id), now)
             if flight.broken:
                 self._moved[flight.id] = None
@@ -364,8 +361,7 @@ def _claim_due(flight: Flight, booking: BookingId) -> Due:
 
 
 def _waits(flight: Flight) -> bool:
-    held = any(claim.state in (HoldState.TIMED, HoldState.PLEDGED) for claim in flight.claims.values())
-    return held or any(broken.waits for broken in flight.broken.values())
+    return bool(flight.waiting) or any(broken.waits for broken in flight.broken.values())
 
 
 def _no_such_flight(command: FlightCommand) -> Answer:

@@ -89,6 +89,41 @@ class Transactions(Struct, frozen=True):
     transactions: tuple[Transaction, ...]
 
 
+class Tally(Struct, kw_only=True):
+    """How much waits, of each sort: what a gauge shows. Claims are counted, not seats."""
+
+    holds_timed: int = 0
+    holds_pledged: int = 0
+    holds_in_doubt: int = 0
+    pledges_broken: int = 0
+    forced_mismatches: int = 0
+    bookings_open: int = 0
+    bookings_voting: int = 0
+    bookings_unsettled: int = 0
+    bookings_in_conflict: int = 0
+
+
+def tally(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Tally:
+    """Counted without looking at what is sold: a tenth of a millisecond for a thousand flights at rest."""
+    sums = Tally()
+    for flight in flights:
+        for booking in flight.waiting:
+            timed = flight.claims[booking].state is HoldState.TIMED
+            sums.holds_timed += timed
+            sums.holds_pledged += not timed
+        sums.holds_in_doubt += len(flight.doubts)
+        for broken in flight.broken.values():
+            sums.pledges_broken += broken.state is ForceState.BROKEN
+            sums.forced_mismatches += broken.state is ForceState.MISMATCH
+    for one in bookings:
+        if one.phase not in SETTLED:
+            sums.bookings_in_conflict += bool(one.conflicts)
+            sums.bookings_open += one.phase is Phase.OPEN
+            sums.bookings_voting += one.phase is Phase.VOTING
+            sums.bookings_unsettled += one.phase not in (Phase.OPEN, Phase.VOTING)
+    return sums
+
+
 def transactions(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Transactions:
     """Everything that waits at this node, oldest first."""
     waiting = [w for flight in flights for w in (*_claims(flight), *_broken(flight))]
@@ -100,26 +135,26 @@ def transactions(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Tran
 
 
 def _claims(flight: Flight) -> Iterator[Transaction]:
-    for booking, claim in flight.claims.items():
-        if claim.state in (HoldState.TIMED, HoldState.PLEDGED):
-            state, reason, safe = _claim_words(flight, booking, claim)
-            no, proposed = forcing.refusal(flight, booking), flight.broken.get(booking)
-            yield Transaction(
-                booking=booking,
-                locator=locator_of(booking),
-                coordinator=claim.coordinator,
-                flight=flight.id,
-                seats=claim.seats,
-                state=state,
-                since=claim.since,
-                waits_for=() if state is WaitState.HELD else (claim.coordinator,),
-                reason=reason,
-                safe=safe,
-                at_stake=flight.scheduled.fare * len(claim.seats),
-                standings=tuple(_claim_standings(flight, booking, claim)),
-                forcing=forcing.view(flight, booking, proposed) if proposed else None,
-                may_not_force=no.detail if no else None,
-            )
+    for booking in flight.waiting:
+        claim = flight.claims[booking]
+        state, reason, safe = _claim_words(flight, booking, claim)
+        no, proposed = forcing.refusal(flight, booking), flight.broken.get(booking)
+        yield Transaction(
+            booking=booking,
+            locator=locator_of(booking),
+            coordinator=claim.coordinator,
+            flight=flight.id,
+            seats=claim.seats,
+            state=state,
+            since=claim.since,
+            waits_for=() if state is WaitState.HELD else (claim.coordinator,),
+            reason=reason,
+            safe=safe,
+            at_stake=flight.scheduled.fare * len(claim.seats),
+            standings=tuple(_claim_standings(flight, booking, claim)),
+            forcing=forcing.view(flight, booking, proposed) if proposed else None,
+            may_not_force=no.detail if no else None,
+        )
 
 
 def _claim_words(flight: Flight, booking: BookingId, claim: Claim) -> tuple[WaitState, str, str]:

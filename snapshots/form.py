@@ -1,7 +1,7 @@
 """A ledger's state as JSON and back: what a snapshot holds.
 
 Left out is whatever a crash may forget (votes, acknowledgements, doubts) and whatever follows from the rest (which
-seats are taken). Flights of one cabin share its list of seats.
+seats are taken, which claims wait). Flights of one cabin share its list of seats.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ledger.coordinator.state import HEARD, Booking, Stock
 from ledger.ledger import Ledger
-from ledger.participant.state import Flight
+from ledger.participant.state import Flight, HoldState
 from ledger.terms import CarrierCode, SeatNo
 
 
@@ -60,6 +60,7 @@ def restore(ledger: Ledger, state: bytes) -> None:
     for flight, cabin in zip(seen.flights, seen.cabins, strict=True):
         flight.plan = replace(flight.scheduled, seats=seen.seats[cabin])
         flight.taken = {seat: booking for booking, claim in flight.claims.items() for seat in claim.holds}
+        flight.waiting = {booking for booking, claim in flight.claims.items() if claim.state is not HoldState.SOLD}
         ledger.flights[flight.id] = flight
     for booking in seen.bookings:
         booking.stock = ledger.stock
@@ -67,7 +68,7 @@ def restore(ledger: Ledger, state: bytes) -> None:
 
 
 def _bare_flight(flight: Flight) -> Flight:
-    return replace(flight, plan=replace(flight.scheduled, seats=()), taken={}, doubts={})
+    return replace(flight, plan=replace(flight.scheduled, seats=()), taken={}, waiting=set(), doubts={})
 
 
 def _bare_booking(booking: Booking) -> Booking:

@@ -47,7 +47,7 @@ from ledger.terms import DECIDE_MS, SKEW_MS, BookingId, Millis, SeatNo
 def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightEvent | Heard]:
     """What should happen; nothing for what is already so, and nothing for what is forbidden (`reply` says which)."""
     if isinstance(command, Restarted):
-        return [Doubted(b) for b, claim in flight.claims.items() if claim.state is HoldState.PLEDGED]
+        return [Doubted(b) for b in sorted(flight.waiting) if flight.claims[b].state is HoldState.PLEDGED]
     if foreign(flight, command):
         return []
     if isinstance(command, OperatorCommand):

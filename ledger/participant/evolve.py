@@ -77,6 +77,7 @@ def _move(flight: Flight, event: SeatEvent) -> None:
         case SeatCommitted():
             assert claim is not None
             claim.holds[event.seat] = after
+            flight.waiting.discard(event.booking)
             _decided(flight, event.booking)
         case HoldReleased() | SeatReturned():
             assert claim is not None
@@ -96,6 +97,7 @@ def _hold(flight: Flight, event: SeatHeld, state: HoldState) -> None:
     if claim is None:
         claim = Claim(event.coordinator, event.participants, event.at, event.expires_at, event.decide_by)
         flight.claims[event.booking] = claim
+        flight.waiting.add(event.booking)
     claim.holds[event.seat] = state
     claim.expires_at, claim.decide_by = event.expires_at, event.decide_by
     if event.ticket is not None:
@@ -112,6 +114,7 @@ def _decided(flight: Flight, booking: BookingId) -> None:
 
 def _close(flight: Flight, booking: BookingId, closed: Closed) -> None:
     flight.claims.pop(booking, None)
+    flight.waiting.discard(booking)
     _decided(flight, booking)
     flight.closed[booking] = closed
     for oldest in list(islice(flight.closed, 2)):  # two a step: it shrinks faster than it grows, and never pauses

@@ -171,12 +171,16 @@ class Broken(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Flight(Struct, omit_defaults=True):
-    """`taken` are the seats that are not free, and whose they are. A crash forgets the `doubts`; it asks again."""
+    """`taken` are the seats that are not free, and whose they are; `waiting` the claims that are neither sold nor gone.
+
+    A crash forgets the `doubts`; it asks again.
+    """
 
     id: FlightId
     version: int = 0
     plan: FlightScheduled | None = None
     taken: dict[SeatNo, BookingId] = field(default_factory=dict)
+    waiting: set[BookingId] = field(default_factory=set)
     claims: dict[BookingId, Claim] = field(default_factory=dict)
     closed: dict[BookingId, Closed] = field(default_factory=dict)
     doubts: dict[BookingId, Doubt] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from ledger.events import AnyBookingEvent, AnyFlightEvent, Decision, ReleaseReas
 from ledger.messages import Restarted, Unanswered, Word
 from ledger.participant.state import Flight
 from ledger.terms import locator_of
-from ledger.waiting import Said, Transaction, WaitState, transactions
+from ledger.waiting import Said, Tally, Transaction, WaitState, tally, transactions
 from tests.ledger.given import (
     AN_FLIGHT,
     ANA,
@@ -39,6 +39,8 @@ from tests.ledger.given import (
     timed,
     voting,
 )
+
+EVA = "eva-00000000000000000000"
 
 
 def only(jangada: Flight) -> Transaction:
@@ -175,6 +177,31 @@ def test_a_broken_pledge_waits_for_the_decision_and_a_mismatch_for_somebody_to_l
     ask(broken, commit())
     assert (only(broken).state, only(broken).waits_for) == (WaitState.MISMATCH, ())
     assert "see to the traveller" in only(broken).safe
+
+
+def test_what_waits_is_counted_by_its_sort_and_what_is_sold_is_not() -> None:
+    doubted = flight(pledged("1A"), timed("1B", booking=RUI), pledged("1C", booking=EVA), sold("1C", booking=EVA))
+    ask(doubted, Restarted(JG_FLIGHT))
+    broken = flight(pledged(), released(reason=ReleaseReason.FORCED))
+    wrong = flight(pledged(), released(reason=ReleaseReason.FORCED), compared(Decision.COMMITTED))
+    bookings = [
+        booking(opened()),
+        booking(opened(), voting()),
+        booking(opened(), voting(), committed()),
+        booking(opened(), voting(), aborted(), ConflictHeard(JG_FLIGHT, "it is sold")),
+        booking(opened(), voting(), committed(), settled()),
+    ]
+    assert tally([doubted, broken, wrong], bookings) == Tally(
+        holds_timed=1,
+        holds_pledged=1,
+        holds_in_doubt=1,
+        pledges_broken=1,
+        forced_mismatches=1,
+        bookings_open=1,
+        bookings_voting=1,
+        bookings_unsettled=2,
+        bookings_in_conflict=1,
+    )
 
 
 def test_the_oldest_comes_first() -> None:

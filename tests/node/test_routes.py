@@ -17,6 +17,7 @@ from airline_node import door, routes, timetable
 from airline_node.control import Control
 from airline_node.control_routes import CONTROL
 from airline_node.door import JOURNAL, NODE
+from airline_node.figures import Timings
 from airline_node.journal import Journal
 from airline_node.lines import Reach
 from airline_node.node import Busy, Node, Stopped
@@ -99,12 +100,15 @@ class ScriptedNode:
     def figures(self) -> dict[str, float]:
         return {"events_total": 7, "inbox_commands": 2}
 
+    orders, writes = Timings(), Timings()
+
 
 class ScriptedPeers:
     """Jangada is silent and is asked again at a quarter past."""
 
     def __init__(self) -> None:
         self.woken = 0
+        self.requests = {"JG": Timings(), "IP": Timings()}
 
     def reach(self) -> dict[str, Reach]:
         silent = Reach(silent_since=NOON, error="inquire: no answer", next_try=None, waiting=1, rejected=0)
@@ -132,8 +136,8 @@ class Port:
         app[VAULT] = self.vault
         app[TIMETABLE] = timetable.load()
         app[TOKENS] = tokens
-        app[CONTROL] = Control(cast(Node, self.node), cast(Peers, self.peers))
         app[NOW] = lambda: NOON
+        app[CONTROL] = Control("AN", cast(Node, self.node), cast(Peers, self.peers), app[NETWORK], app[NOW])
         app[CLOSED] = lambda: self.closed
         routes.add_public_routes(app)
         self.client = TestClient(TestServer(app))
