@@ -18,6 +18,7 @@ from airline_node import certificates as issuing
 from airline_node import config, staff
 from airline_node import up as machine
 from airline_node.bench.command import bench
+from airline_node.recover.command import recover
 from airline_node.timetable import load
 from ledger.terms import CARRIER_PATTERN, PASSENGERS_MAX, Millis
 from ui.visitor import Role
@@ -146,6 +147,7 @@ def revoke(
 
 
 app.command()(bench)
+app.command()(recover)
 
 
 def _set_role(email: str, role: StaffRole, data: Path, *, granted: bool) -> None:

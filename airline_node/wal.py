@@ -16,6 +16,9 @@ MOVED: Final = struct.Struct("=I")
 MOVED_AT: Final = 2 * INDEX_HEADER.size
 LOG_HEADER: Final = struct.Struct(">16x8s8x8x8s")
 """The salts of the log, and of its first frame."""
+HEADER_BYTES: Final = 32
+FRAME_HEADER: Final = struct.Struct(">2I8s8s")
+"""Page, size of the database if this frame commits, the salts, the sums up to here."""
 
 
 def promised_frames(database: Path) -> int:
@@ -42,8 +45,32 @@ def _is_of(log: bytes, salts: bytes) -> bool:
 
 def _header_holds(log: bytes) -> bool:
     order = ">" if log[3] & 1 else "<"
-    first = second = 0
-    for one, two in struct.iter_unpack(f"{order}2I", log[:24]):
+    return struct.pack(">2I", *_summed(order, log[:24], 0, 0)) == log[24:32]
+
+
+def _summed(order: str, words: bytes, first: int, second: int) -> tuple[int, int]:
+    for one, two in struct.iter_unpack(f"{order}2I", words):
         first = (first + one + second) & 0xFFFFFFFF
         second = (second + two + first) & 0xFFFFFFFF
-    return struct.pack(">2I", first, second) == log[24:32]
+    return first, second
+
+
+def sound_frames(database: Path) -> int:
+    """Frames of the log that hold, up to the last commit among them: what SQLite would recover. It writes nothing."""
+    try:
+        log = Path(f"{database}-wal").read_bytes()
+    except FileNotFoundError:
+        return 0
+    if len(log) < LOG_HEADER.size or not _header_holds(log):
+        return 0
+    order, [page] = ">" if log[3] & 1 else "<", struct.unpack_from(">I", log, 8)
+    first, second = struct.unpack_from(">2I", log, 24)
+    frame, committed = FRAME_HEADER.size + page, 0
+    for number, at in enumerate(range(HEADER_BYTES, len(log) - frame + 1, frame), 1):
+        _, pages, salts, sums = FRAME_HEADER.unpack_from(log, at)
+        words = log[at : at + 8] + log[at + FRAME_HEADER.size : at + frame]
+        first, second = _summed(order, words, first, second)
+        if salts != log[16:24] or sums != struct.pack(">2I", first, second):
+            break
+        committed = number if pages else committed
+    return committed

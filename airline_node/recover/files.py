@@ -1,0 +1,166 @@
+"""The journal of a node that cannot start, or does not have to: read as it lies there, and left exactly as it is.
+
+Nothing is written, not even what SQLite would write to recover its own log: the shared memory beside it bears witness
+of how much was on disk (`airline_node.wal`), and a later start needs that witness. A node that is at work in the same
+folder is not disturbed; the reader sees what it has written so far.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from airline_node.config import LEDGER
+from airline_node.rows import BadRow, opened
+from airline_node.timetable import load
+from airline_node.wal import promised_frames, sound_frames
+from ledger import participant
+from ledger.coordinator.state import Booking, Phase
+from ledger.events import FlightEvent, Recorded, booking_stream
+from ledger.ledger import Ledger, LogBroken
+from ledger.participant.state import Doubted, HoldState
+from ledger.terms import BookingId, CarrierCode, Millis
+from ledger.waiting import Transaction, transactions
+
+ROWS_AT_ONCE: Final = 1_000
+BUSY_MS: Final = 5_000
+SELECT: Final = "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+
+
+class FilesTrouble(Exception):
+    """The files do not tell what the node knew. The text is a sentence, and says where they break off."""
+
+
+class Verdict(StrEnum):
+    """What a coordinator's own log says of a booking."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    PRESUMED_ABORTED = "presumed aborted"
+    """No decision is on disk, and only this one can be taken still: at the start, or when somebody asks."""
+    OPEN = "not decided yet"
+    """No decision is on disk, and its time is not up: a node that starts soon can still commit it."""
+
+
+class Files(Struct, frozen=True):
+    """What one carrier's journal holds. `at_work` is whether a node is running on it."""
+
+    folder: Path
+    carrier: CarrierCode
+    position: int
+    at_work: bool
+    ledger: Ledger
+
+    def waiting(self) -> tuple[Transaction, ...]:
+        """As the node would tell it, were it up: here nobody collects votes any more, so every pledge is in doubt."""
+        return transactions(self.ledger.flights.values(), self.ledger.bookings.values()).transactions
+
+    def verdict(self, booking: BookingId, now: Millis) -> Verdict:
+        """What became of a booking that this carrier coordinates. Of one that it never heard of, it says abort."""
+        if known := self.ledger.bookings.get(booking):
+            return verdict(known, now)
+        with closing(_connect(self.folder / LEDGER)) as database:
+            stream = booking_stream(booking)
+            rows = database.execute(f"{SELECT} WHERE originator_id = ? ORDER BY originator_version", (stream,))
+            ledger = Ledger(self.carrier, self.ledger.stock.prefix)
+            ledger.load(stream, [recorded for _, recorded in _opened(rows)])
+        return verdict(ledger.bookings[booking], now) if booking in ledger.bookings else Verdict.PRESUMED_ABORTED
+
+
+def verdict(booking: Booking, now: Millis) -> Verdict:
+    match booking.phase:
+        case Phase.COMMITTED | Phase.COMMITTED_SETTLED | Phase.CANCELLED | Phase.CANCELLED_SETTLED:
+            return Verdict.COMMITTED
+        case Phase.ABORTED | Phase.ABORTED_SETTLED:
+            return Verdict.ABORTED
+        case Phase.OPEN | Phase.VOTING | Phase.UNKNOWN:
+            ends = booking.hold_until if booking.phase is Phase.OPEN else booking.decide_by
+            return Verdict.OPEN if now < ends else Verdict.PRESUMED_ABORTED
+
+
+def read_files(folder: Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Files:
+    """The whole log in this folder, folded. `progress` hears how many events of how many. Raises `FilesTrouble`."""
+    path = folder / LEDGER
+    if not path.exists():
+        raise FilesTrouble(f"there is no {LEDGER} in {folder}; a journal in PostgreSQL is asked through its node")
+    at_work = _at_work(path)
+    if not at_work and (promised := promised_frames(path)) > (sound := sound_frames(path)):
+        raise FilesTrouble(f"the journal is damaged: {sound} of {promised} pages of its write-ahead log are sound")
+    try:
+        with closing(_connect(path)) as database:
+            database.execute("BEGIN")  # one instant, whoever writes meanwhile
+            [(total,)] = database.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
+            ledger = _folded(_opened(database.execute(f"{SELECT} ORDER BY rowid")), folder.name, total, progress)
+            for stream in sorted(ledger.torn):
+                rows = database.execute(f"{SELECT} WHERE originator_id = ? ORDER BY originator_version", (stream,))
+                ledger.load(stream, [recorded for _, recorded in _opened(rows)])
+    except (sqlite3.Error, LogBroken) as fault:
+        raise FilesTrouble(f"{path} cannot be read: {fault}") from fault
+    _doubt(ledger)
+    return Files(folder, ledger.carrier, total, at_work, ledger)
+
+
+def _folded(
+    records: Iterator[tuple[int, Recorded]], named: str, total: int, progress: Callable[[int, int], None]
+) -> Ledger:
+    ledger, position = _ledger(named), 0
+    for position, (row, recorded) in enumerate(records, 1):
+        if row != position:
+            raise FilesTrouble(f"position {position} is missing: the next one is {row}")
+        if position == 1 and isinstance(recorded.event, FlightEvent):
+            ledger = _ledger(recorded.event.flight[:2])  # a node puts its flights on sale before anything else
+        ledger.apply(recorded)
+        if position % ROWS_AT_ONCE == 0:
+            progress(position, total)
+    progress(position, total)
+    return ledger
+
+
+def _ledger(carrier: CarrierCode) -> Ledger:
+    known = load().carriers.get(carrier)
+    return Ledger(carrier, known.prefix if known else "")
+
+
+def _doubt(ledger: Ledger) -> None:
+    for flight in ledger.flights.values():
+        for booking in [b for b, claim in flight.claims.items() if claim.state is HoldState.PLEDGED]:
+            participant.evolve(flight, Doubted(booking))
+
+
+def _opened(rows: sqlite3.Cursor) -> Iterator[tuple[int, Recorded]]:
+    while some := rows.fetchmany(ROWS_AT_ONCE):
+        for row, stream, version, tag, state in some:
+            try:
+                yield row, opened(stream, version, tag, bytes(state))
+            except BadRow as fault:
+                raise FilesTrouble(f"position {row}, {stream} version {version} is damaged: {fault}") from fault
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Read-only, and the shared memory too: to recover its log, SQLite makes a copy of its own in memory."""
+    beside = Path(f"{path}-wal"), Path(f"{path}-shm")
+    if all(file.exists() for file in beside):
+        how = "mode=ro&readonly_shm=1"
+    elif beside[0].exists():
+        how = "mode=ro"  # There is no witness that could be overwritten.
+    else:
+        how = "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_MS / 1000)
+
+
+def _at_work(path: Path) -> bool:
+    """Whether a node holds this journal. Its lock is shared for a moment only, or never if it is held."""
+    lock = Path(f"{path}.lock")
+    if not lock.exists():
+        return False
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

@@ -1,0 +1,149 @@
+"""The nodes to look at, and how they are asked: over their operators' API, or in their files if nobody answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from airline_node import up
+from airline_node.answers import TransactionsAnswer
+from airline_node.door import Problem
+from airline_node.recover.files import FilesTrouble, read_files
+from airline_node.recover.report import Looked, NodeFound, Source, told_by
+from ledger.terms import CarrierCode, Millis
+
+ASK_MS_MAX: Millis = 5_000
+ANSWER_BYTES_MAX = 8 * 2**20
+
+_TOLD = msgspec.json.Decoder(TransactionsAnswer)
+_PROBLEM = msgspec.json.Decoder(Problem)
+T = TypeVar("T")
+
+
+class RecoverTrouble(Exception):
+    """Nothing was looked at. The text is a sentence with the remedy."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a node answers, where its files are: one of them at least."""
+
+    carrier: CarrierCode | None = None
+    address: str | None = None
+    folder: Path | None = None
+    token: str = ""
+
+
+class _Silent(Exception):
+    """Nobody answers there, or not as a node does."""
+
+
+def places(at: Sequence[str], data: Path | None, token: str) -> list[Place]:
+    """What the command line names. Raises `RecoverTrouble`."""
+    if at and data:
+        raise RecoverTrouble("Name nodes with --at or a folder with --data, not both.")
+    if at:
+        return [Place(address=address.rstrip("/"), token=token) for address in at]
+    folder = data or Path(".passcom")
+    if (folder / "tokens.json").exists():
+        try:
+            fleet, tokens = up.remembered(folder), up.tokens_of(folder)
+        except up.UpTrouble as trouble:
+            raise RecoverTrouble(str(trouble)) from trouble
+        return [
+            Place(carrier=carrier, address=fleet.address(carrier), folder=fleet.data(carrier), token=tokens.operator)
+            for carrier in fleet.carriers
+        ]
+    if folder.exists():
+        return [Place(carrier=folder.name if len(folder.name) == 2 else None, folder=folder)]
+    raise RecoverTrouble(f"There is no {folder}. Name a node (--at URL --token TOKEN) or its data folder (--data DIR).")
+
+
+def look(every: Sequence[Place], progress: Callable[[Path, int, int], None]) -> list[Looked]:
+    """Each of them, the ones that live first asked together. `progress` hears of files being read."""
+    return together([_look(place, progress) for place in every])
+
+
+def resume(every: Sequence[Place]) -> None:
+    """Has each node that answers ask about everything that waits, now."""
+
+    async def ask(place: Place) -> None:
+        with suppress(_Silent):
+            await _exchange(place, "POST", "/api/transactions/resume")
+
+    together([ask(place) for place in every if place.address])
+
+
+def together(asked: Sequence[Awaitable[T]]) -> list[T]:
+    async def main() -> list[T]:
+        return list(await asyncio.gather(*asked))
+
+    return asyncio.run(main())
+
+
+async def _look(place: Place, progress: Callable[[Path, int, int], None]) -> Looked:
+    silence = ""
+    if place.address:
+        try:
+            told = await _exchange(place, "GET", "/api/transactions?state=all")
+            return Looked(
+                node=NodeFound(carrier=told.carrier, source=Source.NODE, detail=f"up at {place.address}"),
+                told=told.transactions,
+                total=told.total,
+            )
+        except _Silent as trouble:
+            silence = f"{place.address} {trouble}"
+    if place.folder is None:
+        return _nothing(place, f"{silence}; with --data DIR its files are read")
+    return await asyncio.to_thread(_look_into, place, place.folder, silence, progress)
+
+
+def _look_into(place: Place, folder: Path, silence: str, progress: Callable[[Path, int, int], None]) -> Looked:
+    try:
+        files = read_files(folder, lambda done, total: progress(folder, done, total))
+    except FilesTrouble as trouble:
+        return _nothing(place, f"{silence}; {trouble}" if silence else str(trouble))
+    told = told_by(files)
+    beside = (
+        "a node is at work on them, and they were read beside it: ask it with --at" if files.at_work else "no node runs"
+    )
+    detail = f"{files.position} events in {folder}; {silence or beside}"
+    return Looked(
+        node=NodeFound(carrier=files.carrier, source=Source.FILES, detail=detail),
+        told=told,
+        total=len(told),
+        files=files,
+    )
+
+
+def _nothing(place: Place, detail: str) -> Looked:
+    named = place.carrier or (place.folder.name if place.folder else place.address or "")
+    return Looked(node=NodeFound(carrier=named, source=Source.NOTHING, detail=detail))
+
+
+async def _exchange(place: Place, method: str, path: str) -> TransactionsAnswer:
+    """What the node tells. Raises `_Silent`, with the end of a sentence."""
+    timeout = aiohttp.ClientTimeout(total=ASK_MS_MAX / 1000)
+    headers = {"Authorization": f"Bearer {place.token}", "Accept-Encoding": "identity"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as http,
+            http.request(method, f"{place.address}{path}", allow_redirects=False) as answer,
+        ):
+            body = await answer.content.read(ANSWER_BYTES_MAX)
+    except TimeoutError:
+        raise _Silent(f"does not answer within {ASK_MS_MAX // 1000} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as trouble:
+        raise _Silent(f"cannot be reached ({type(trouble).__name__})") from trouble
+    if answer.status == 401:
+        raise _Silent("does not take this token: give the operator's with --token or PASSCOM_OPERATOR_TOKEN")
+    try:
+        if answer.status != 200:
+            raise _Silent(f"answers {answer.status}: {_PROBLEM.decode(body).detail}")
+        return _TOLD.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _Silent("answers, but not as a node of this program does") from fault
