@@ -25,7 +25,8 @@ def money(amount: Centavos) -> str:
 
 def whole_money(amount: Centavos) -> str:
     """`R$ 770`, for where there is little room: rounded up, because nobody is glad to pay more than was shown."""
-    return format_currency(Decimal(-(-amount // 100)), "BRL", locale=locale(), format="¤ #,##0", currency_digits=False)
+    pattern = locale().currency_formats["standard"].pattern.replace(".00", "")
+    return format_currency(Decimal(-(-amount // 100)), "BRL", locale=locale(), format=pattern, currency_digits=False)
 
 
 def local(at: Millis, zone: ZoneInfo) -> datetime:

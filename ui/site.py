@@ -10,7 +10,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from ui import figures, language, search
+from ui import booking, figures, language, search, seats
 from ui.assets import ROOT as ASSETS
 from ui.assets import Assets
 from ui.desk import Desk
@@ -22,9 +22,14 @@ from ui.streams import STREAMS, Streams
 HERE = Path(__file__).parent
 NOT_PAGES = "api|health|metrics|static"
 """The first words of addresses that answer in the API's shape, also when there is nothing under them."""
+FIGURES = (
+    *("money", "whole_money", "clock", "day", "long_day", "moment", "duration", "days_later"),
+    *("machine_time", "number", "spoken_list"),
+)
+"""The filters of every template, from `ui.figures`."""
 YEAR_S = 365 * 24 * 3600
 
-ROOMS: tuple[Room, ...] = (search.ROOM,)
+ROOMS: tuple[Room, ...] = (search.ROOM, seats.ROOM, booking.ROOM)
 
 
 def add_site(app: web.Application, desk: Desk, rooms: tuple[Room, ...] = ROOMS) -> None:
@@ -63,8 +68,7 @@ def _templates(app: web.Application, desk: Desk, assets: Assets) -> None:
     )
     del env.globals["app"]
     env.globals.update(asset=assets.address, house=desk.house, languages=language.LANGUAGES)
-    for name in ("money", "whole_money", "clock", "day", "long_day", "moment", "duration", "machine_time", "number"):
-        env.filters[name] = getattr(figures, name)
+    env.filters.update({name: getattr(figures, name) for name in FIGURES})
 
 
 async def _choose_language(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from ledger.messages import Refusal
 from ledger.terms import AirportCode, CarrierCode, Centavos, FlightId, Millis
 from ui.desk import Cabin, Journey, Leg, Nothing
 
-LOWEST_KEPT_MS = 5_000
+LOWEST_KEPT_MS = 15_000
 LOWEST_KEPT_MAX = 5_000
 
 

@@ -3,3 +3,102 @@
 
 // A form that came back with faults: the summary is where to go on.
 document.getElementById("faults")?.focus();
+
+// A form of boxes that sends itself when one is ticked; its button is for pages without scripts.
+for (const form of document.querySelectorAll("[data-sends-itself]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}
+
+// Whoever has scripts sees an order's progress as it happens; the node need not wait before it answers.
+for (const form of document.querySelectorAll("form")) {
+  form.addEventListener("submit", ({submitter}) => {
+    if ((submitter?.formMethod || form.method) === "post" && !form.elements.live) {
+      const live = Object.assign(document.createElement("input"), {type: "hidden", name: "live", value: "1"});
+      form.append(live);
+    }
+  });
+}
+
+seatMap(document.getElementById("seats"));
+
+function seatMap(form) {
+  if (!form) return;
+  const cabin = form.querySelector(".cabin");
+  const most = Number(form.dataset.passengers);
+  const picked = document.getElementById("picked");
+  const news = document.getElementById("news");
+  const closed = seat => seat.disabled || seat.getAttribute("aria-disabled") === "true";
+  let order = chosen();  // as they were chosen, the oldest first
+
+  function chosen() {
+    return [...cabin.querySelectorAll("input:checked")];
+  }
+
+  function show() {
+    const seats = chosen().map(seat => seat.value);
+    picked.textContent = seats.length ? seats.join(", ") : picked.dataset.none;
+  }
+
+  cabin.addEventListener("click", click => {
+    const seat = click.target.closest("input, label");
+    const input = seat?.matches("input") ? seat : seat?.querySelector("input");
+    if (input && closed(input)) click.preventDefault();
+  });
+
+  cabin.addEventListener("change", change => {
+    order = order.filter(seat => seat.checked && seat !== change.target);
+    if (change.target.checked) order.push(change.target);
+    while (order.length > most) order.shift().checked = false;
+    show();
+  });
+
+  // Up, down, left and right to the next seat there is; a single seat is chosen by going to it, as radio buttons are.
+  cabin.addEventListener("keydown", key => {
+    const step = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[key.key];
+    const cell = key.target.closest("td");
+    if (!step || !cell) return;
+    key.preventDefault();
+    const table = cabin.rows;
+    let row = cell.parentElement.rowIndex + step[0], column = cell.cellIndex + step[1];
+    for (; row > 0 && row < table.length && column >= 0 && column < table[row].cells.length; row += step[0], column += step[1]) {
+      const seat = table[row].cells[column].querySelector("input:not(:disabled)");
+      if (!seat) continue;
+      seat.focus();
+      if (seat.type === "radio" && !closed(seat)) seat.click();
+      return;
+    }
+  });
+
+  // A seat that goes while it is looked at.
+  new MutationObserver(changes => {
+    for (const {target} of changes) {
+      if (!target.matches?.("input") || !closed(target)) continue;
+      news.textContent = (target.checked ? news.dataset.yours : news.dataset.taken).replace("{seat}", target.value);
+      target.checked = false;
+    }
+    order = order.filter(seat => seat.checked);
+    show();
+  }).observe(cabin, {subtree: true, attributes: true, attributeFilter: ["aria-disabled"]});
+
+  // Back from another page the browser remembers what was chosen; the page remembers the rest.
+  addEventListener("pageshow", show);
+}
+
+// The time that is left, from the node's clock: the page says what it was there when it was made.
+let clockStarted = 0, clockShown = "";
+function tick() {
+  const clock = document.getElementById("clock");
+  if (!clock?.dataset.until) return;
+  if (clockShown !== clock.dataset.now) [clockShown, clockStarted] = [clock.dataset.now, performance.now()];
+  const left = Math.max(0, Math.ceil((clock.dataset.until - clock.dataset.now - (performance.now() - clockStarted)) / 1000));
+  const figure = clock.querySelector("[role=timer]");
+  const words = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  if (figure.textContent !== words) figure.textContent = words;
+  clock.classList.toggle("soon", left <= 120);
+  const news = document.getElementById("news");
+  if (left <= 120 && left > 0 && !news.textContent) news.textContent = news.dataset.two;
+}
+if (document.getElementById("clock")) {
+  tick();
+  setInterval(tick, 250);
+}

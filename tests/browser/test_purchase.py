@@ -1,0 +1,97 @@
+"""The whole purchase over three airlines, in every way that travellers use a site."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.journeys import button, fill_in, hold, pay, title, travel_day
+from tests.browser.screens import NARROW, WEIGHT_BYTES_MAX, WIDE, OpenScreen
+from tests.crash.cluster import Cluster
+
+
+@pytest.mark.parametrize(
+    ("carrier", "width", "dark", "scripts"),
+    [("AN", WIDE, False, True), ("JG", NARROW, False, True), ("IP", WIDE, True, True), ("AN", NARROW, True, False)],
+    ids=["mouse", "phone", "dark", "without scripts"],
+)
+def test_a_trip_over_three_airlines_is_bought(
+    open_screen: OpenScreen, nodes: Cluster, carrier: str, width: int, dark: bool, scripts: bool
+) -> None:
+    screen = open_screen(carrier, width=width, dark=dark, scripts=scripts)
+    page = screen.page
+    screen.go("/")
+    page.get_by_label("From").fill("feira de santana")
+    page.get_by_label("To", exact=True).fill("CUIABA")
+    page.get_by_label("Departure").fill(travel_day(nodes).isoformat())
+    _leave_form_and_search(page)
+    title(screen, "Cuiabá")
+    page.locator(".journey", has_text="IP40").first.get_by_role("link", name="Choose seats").click()
+    for _ in range(2):
+        _pick_a_free_seat(page)
+        button(page, "Next flight").click()
+    _pick_a_free_seat(page)
+    button(page, "Hold").click()
+    title(screen, "Your seats are held")
+    fill_in(page)
+    pay(page)
+    title(screen, "Confirmed")
+    page.locator(".lane.issued").nth(2).wait_for()
+    if scripts:
+        assert screen.weight() < WEIGHT_BYTES_MAX
+    booking = page.url.rpartition("/")[2]
+    nodes.told.confirmed.add(booking)
+    reply = nodes.read(booking, carrier)
+    assert reply is not None
+    assert reply.booking.status == "confirmed"
+    assert len({segment.carrier for segment in reply.booking.segments}) == 3
+
+
+def test_every_page_of_the_purchase_is_accessible_and_light(open_screen: OpenScreen, nodes: Cluster) -> None:
+    screen = open_screen()
+    day = travel_day(nodes, 1)
+
+    def check() -> None:
+        screen.assert_accessible()
+        assert screen.weight() < WEIGHT_BYTES_MAX, screen.page.url
+
+    screen.go(f"/search?from=FEC&to=CGB&date={day}&passengers=1")
+    check()
+    screen.page.get_by_role("link", name="Choose seats").first.click()
+    title(screen, "Choose your seat")
+    check()
+    button(screen.page, "Choose on all flights for me").click()
+    button(screen.page, "Hold").click()
+    title(screen, "Your seats are held")
+    check()
+    screen.expect_status(422)
+    pay(screen.page)
+    screen.page.get_by_role("alert").wait_for()
+    check()
+    fill_in(screen.page)
+    pay(screen.page)
+    title(screen, "Confirmed")
+    check()
+
+
+def test_a_form_with_faults_leads_to_each_and_forgets_nothing(open_screen: OpenScreen, nodes: Cluster) -> None:
+    screen = open_screen()
+    hold(screen, nodes.journeys[1], "9A", "9A", "9A")
+    screen.expect_status(422)
+    screen.page.get_by_label("Full name").fill("Ana Lima")
+    screen.page.get_by_label("Card", exact=False).first.check()
+    screen.page.get_by_label("Card number").fill("4242 4242 4242 4241")
+    pay(screen.page)
+    summary = screen.page.get_by_role("alert")
+    assert screen.page.evaluate("document.activeElement.id") == "faults"
+    summary.get_by_role("link", name="Check the card number").click()
+    assert screen.page.evaluate("document.activeElement.id") == "card-number"
+    assert screen.page.get_by_label("Full name").input_value() == "Ana Lima"
+    assert screen.page.get_by_label("Card number").input_value() == ""
+
+
+def _leave_form_and_search(page: Page) -> None:
+    page.keyboard.press("Escape")
+    button(page, "Search flights").click()
+
+
+def _pick_a_free_seat(page: Page) -> None:
+    page.locator(".cabin .free input").first.check()

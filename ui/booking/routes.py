@@ -1,0 +1,212 @@
+"""A booking's page: one address from the hold to the ticket, whatever becomes of it. Who has the address may see it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from http import HTTPStatus
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+from multidict import MultiMapping
+
+from ledger.messages import BookingView, Refusal, Status
+from ledger.terms import BOOKING_PATTERN, BookingId, Millis
+from ui.booking import payment
+from ui.booking.instead import Instead, instead
+from ui.booking.lanes import PROGRESS, Step, lanes
+from ui.desk import Desk, Order
+from ui.language import gettext as _
+from ui.page import Refused, desk, fragment, go, read_form, read_query, render
+from ui.room import Room, Route
+from ui.seats.chosen import Chosen, leg_number, read, seat_names
+from ui.seats.routes import seats_page
+from ui.streams import BEAT, STREAMS, event
+from ui.timeline import timeline
+
+BEAT_S = 5.0
+AT_ONCE_MS: Millis = 1
+PATIENT_MS: Millis = 4_000
+"""So long a page without scripts waits for the carriers, before it shows how far they are and looks again."""
+LOOK_AGAIN_S = 2
+UNDER_WAY = frozenset({Status.HOLDING, Status.CONFIRMING})
+
+
+# ---- hold --------------------------------------------------------------------------------------------------------
+
+
+async def hold(request: web.Request) -> web.StreamResponse:
+    """One press holds every seat at every carrier. Pressed twice, it is still one order."""
+    form, node = await read_form(request), desk(request)
+    chosen = read(form, node.sale)
+    if chosen is None:
+        raise Refused(HTTPStatus.NOT_FOUND, _("These flights are no longer on sale together. Please search again."))
+    number = leg_number(form, chosen)
+    if "seat" in form or not chosen.whole:
+        chosen = chosen.with_seats(number, seat_names(form.getall("seat", [])))
+    if not chosen.whole:
+        undone = next(n for n, seats in enumerate(chosen.seats) if len(seats) != chosen.passengers)
+        return await seats_page(request, chosen, undone, {"seats": _("Choose a seat for each passenger.")})
+    booking, wait_ms = form.get("booking", ""), _wait_ms(form)
+    if not re.match(BOOKING_PATTERN, booking):
+        booking = str(uuid4())
+    told = await node.bookings.hold(_order(booking, chosen), wait_ms)
+    if isinstance(told, Refusal) and told.error == "booking-id-reused":
+        # Back to the seats, and other ones chosen: what was held before is let go, and this is a new order.
+        before = await node.bookings.read(booking)
+        if isinstance(before, BookingView) and before.status in (Status.HOLDING, Status.HELD):
+            await node.bookings.cancel(booking)
+        booking = str(uuid4())
+        told = await node.bookings.hold(_order(booking, chosen), wait_ms)
+    if isinstance(told, Refusal):
+        raise Refused(HTTPStatus.CONFLICT, _("These flights can no longer be sold together. Please search again."))
+    go(f"/bookings/{booking}")
+
+
+def _order(booking: BookingId, chosen: Chosen) -> Order:
+    return Order(booking=booking, legs=chosen.legs, seats=chosen.seats, passengers=chosen.passengers)
+
+
+def _wait_ms(form: MultiMapping[str]) -> Millis:
+    return AT_ONCE_MS if "live" in form else PATIENT_MS
+
+
+# ---- the page ----------------------------------------------------------------------------------------------------
+
+
+async def show(request: web.Request) -> web.Response:
+    booking = _booking(request)
+    view = await _known(desk(request), booking)
+    names = await desk(request).bookings.names(booking)
+    passengers = len(view.segments[0].seats) or 1
+    paid = payment.blank(passengers, names.passengers if names else (), names.email if names else "")
+    return await _page(request, view, paid)
+
+
+async def pay(request: web.Request) -> web.Response:
+    """Names and payment at once: if all is well the order is confirmed, and this page shows it happen."""
+    booking, form, node = _booking(request), await read_form(request), desk(request)
+    view = await _known(node, booking)
+    if view.status is not Status.HELD:
+        go(f"/bookings/{booking}")
+    paid = payment.read(form, len(view.segments[0].seats))
+    if paid.faults:
+        return await _page(request, view, paid, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    await node.bookings.buy(booking, paid.travellers, _wait_ms(form))
+    go(f"/bookings/{booking}")
+
+
+async def let_go(request: web.Request) -> web.Response:
+    """The traveller gives a hold back. What is bought is given back elsewhere, after a quote."""
+    booking, node = _booking(request), desk(request)
+    view = await _known(node, booking)
+    if view.status in (Status.HOLDING, Status.HELD):
+        await node.bookings.cancel(booking)
+    go(f"/bookings/{booking}")
+
+
+async def _page(
+    request: web.Request, view: BookingView, paid: payment.Paid, status: int = HTTPStatus.OK
+) -> web.Response:
+    return await render(
+        request,
+        "booking/page.html",
+        status=status,
+        mark=None if _is_over(view) else _mark(desk(request), view),
+        look_again_s=LOOK_AGAIN_S if view.status in UNDER_WAY or view.pending else None,
+        **_stage(desk(request), view, paid),
+    )
+
+
+def _stage(node: Desk, view: BookingView, paid: payment.Paid) -> Mapping[str, object]:
+    """What the page and its stream draw a booking from."""
+    passengers = len(view.segments[0].seats) or 1
+    refused = view.status in (Status.REFUSED, Status.EXPIRED) and not view.tickets
+    proposal: Instead | None = instead(node, view, passengers) if refused else None
+    return {
+        "view": view,
+        "lanes": lanes(view, node.sale.silent()),
+        "progress": PROGRESS,
+        "Step": Step,
+        "parts": timeline(view.segments, node.house.airports),
+        "passengers": passengers,
+        "paid": paid,
+        "faults": paid.faults,
+        "instead": proposal,
+        "now": node.house.now(),
+    }
+
+
+# ---- live --------------------------------------------------------------------------------------------------------
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """What becomes of a booking while somebody looks at it."""
+    booking, node = _booking(request), desk(request)
+    await _known(node, booking)
+    seen = request.headers.get("Last-Event-ID", read_query(request).get("since", ""))
+    return await request.app[STREAMS].serve(request, _changes(request, node, booking, seen))
+
+
+async def _changes(request: web.Request, node: Desk, booking: BookingId, seen: str) -> AsyncIterator[str]:
+    """The booking's stage, whenever it is another than the page has. After the beat too: a carrier may fall silent."""
+    with node.house.watch(booking) as woken:
+        while True:
+            woken.clear()
+            view = await _known(node, booking)
+            if (mark := _mark(node, view)) != seen:
+                paid = payment.blank(len(view.segments[0].seats) or 1)
+                whole = seen.partition(".")[0] != mark.partition(".")[0]
+                yield event(fragment(request, "booking/changed.html", whole=whole, **_stage(node, view, paid)), id=mark)
+                seen = mark
+            if _is_over(view):
+                yield event("", name="over")
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await woken.wait()
+                    continue
+            yield BEAT
+
+
+def _is_over(view: BookingView) -> bool:
+    """Nothing of it moves by itself any more, and a page need not watch."""
+    return view.status not in (*UNDER_WAY, Status.HELD) and not view.pending
+
+
+def _mark(node: Desk, view: BookingView) -> str:
+    """What a page has seen: the status first, for which the whole stage is drawn anew, then everything else."""
+    silent = [lane.carrier for lane in lanes(view, node.sale.silent()) if lane.silent]
+    return f"{view.status}.{sha256(msgspec.json.encode((view, silent))).hexdigest()[:16]}"
+
+
+async def _known(node: Desk, booking: BookingId) -> BookingView:
+    told = await node.bookings.read(booking)
+    if isinstance(told, Refusal):
+        raise Refused(
+            HTTPStatus.NOT_FOUND,
+            _("No booking with this address is known at {name}.").format(name=node.house.carrier.name),
+        )
+    if not told.segments:  # It was asked about elsewhere before it came here, and so never came to anything.
+        raise Refused(HTTPStatus.NOT_FOUND)
+    return told
+
+
+def _booking(request: web.Request) -> BookingId:
+    booking = request.match_info["booking"]
+    if not re.fullmatch(BOOKING_PATTERN, booking):
+        raise Refused(HTTPStatus.NOT_FOUND)
+    return booking
+
+
+ROOM = Room(
+    routes=(
+        Route("POST", "/bookings", hold),
+        Route("GET", "/bookings/{booking}", show),
+        Route("GET", "/bookings/{booking}/live", live),
+        Route("POST", "/bookings/{booking}/pay", pay),
+        Route("POST", "/bookings/{booking}/release", let_go),
+    )
+)
