@@ -27,6 +27,11 @@ from airline_node.control import Control
 from airline_node.control_routes import CONTROL
 from airline_node.desk import NodeBookings, NodeHouse, NodeSale
 from airline_node.door import JOURNAL, NODE
+from airline_node.evidence.keys import KeyTrouble
+from airline_node.evidence.notary import Changed
+from airline_node.evidence.office import Office
+from airline_node.evidence.routes import OFFICE
+from airline_node.evidence.shelf import ShelfTrouble
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
 from airline_node.network import Network
 from airline_node.node import Busy, Node, Stopped
@@ -71,6 +76,7 @@ BACKLOG = 4_096
 
 TROUBLE = (
     *(JournalTrouble, JournalDamaged, LogBroken, VaultTrouble, CertificateTrouble, BadTimetable),
+    *(KeyTrouble, ShelfTrouble, Changed),
     *(Busy, Stopped, OSError),
 )
 """What can keep a node from starting, each with a sentence for whoever runs it."""
@@ -138,7 +144,10 @@ async def running(config: Config, timetable: Timetable) -> AsyncIterator["asynci
         rebuilt = await rebuild(config.carrier, timetable.carriers[config.carrier].prefix, journal, store)
         vault = Vault.open(config.data / "vault.sqlite")
         open_files.callback(vault.close)
-        parts = Parts(config, timetable, journal, store, rebuilt, vault)
+        office = _office(config, journal)
+        if office:
+            open_files.callback(office.close)
+        parts = Parts(config, timetable, journal, store, rebuilt, vault, office)
         life = asyncio.create_task(parts.live())
         try:
             await parts.open(life)
@@ -146,6 +155,17 @@ async def running(config: Config, timetable: Timetable) -> AsyncIterator["asynci
             await parts.drain()
         finally:
             await parts.close(life)
+
+
+def _office(config: Config, journal: Journal) -> Office | None:
+    """Who signs the log and watches the others', if there is a key to do it with."""
+    if config.signing_key is None or config.log_keys is None:
+        log.warning("%s: no PASSCOM_SIGNING_KEY: nobody can prove what this log held", config.carrier)
+        return None
+    tls = certificates.client_context(config.tls_ca, config.tls_cert, config.tls_key)
+    return Office.open(
+        *(config.carrier, config.data, config.signing_key, config.log_keys, journal, config.peers, tls, now)
+    )
 
 
 class Parts:
@@ -159,8 +179,10 @@ class Parts:
         store: SnapshotStore,
         rebuilt: Rebuilt,
         vault: Vault,
+        office: Office | None,
     ) -> None:
         self._config = config
+        self._office = office
         self._closed: str | None = "the node is starting"
         own = (config.tls_ca, config.tls_cert, config.tls_key)
         to_peers = certificates.client_context(*own)
@@ -197,6 +219,8 @@ class Parts:
             async with asyncio.TaskGroup() as parts:
                 runs = (self._network.run(), self._sales.run(), self._people.run())
                 beside = [parts.create_task(run) for run in runs]
+                if self._office:
+                    beside.append(parts.create_task(self._office.run()))
                 await parts.create_task(self._node.run())
                 for task in beside:
                     task.cancel()
@@ -260,6 +284,8 @@ class Parts:
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
         self._people.add_to_public(app)
+        if self._office:
+            app[OFFICE] = self._office
         routes.add_public_routes(app)
         add_site(app, self._desk(timetable, vault))
         return app
@@ -277,6 +303,8 @@ class Parts:
         app[NODE], app[JOURNAL] = self._node, journal
         app[peer_routes.ME], app[peer_routes.PEERS] = self._config.carrier, frozenset(self._config.peers)
         app[peer_routes.AVAILABILITY] = self._availability
+        if self._office:
+            app[OFFICE] = self._office
         peer_routes.add_peer_routes(app)
         self._people.add_to_private(app)
         return app

@@ -7,7 +7,6 @@ wherever its address leads. `make` issues a throw-away authority with one certif
 and for tests; carriers that trade for money bring files of the same form.
 """
 
-import os
 import re
 import ssl
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from trustme import CA
 
+from airline_node.atomic import write
 from ledger.terms import CARRIER_PATTERN, CarrierCode
 
 VALID_DAYS = 365
@@ -55,12 +55,12 @@ def make(folder: Path, carriers: Iterable[CarrierCode]) -> None:
     expiry = (datetime.now(UTC) + timedelta(days=VALID_DAYS)).replace(tzinfo=None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "ca.pem", authority.cert_pem.bytes(), 0o644)
+        write(folder / "ca.pem", authority.cert_pem.bytes(), 0o644)
         for carrier in wanted:
             issued = authority.issue_cert(peer_host_name(carrier), common_name=carrier, not_after=expiry)
             _, cert, key = files(folder, carrier)
-            _write(key, issued.private_key_pem.bytes(), 0o600)
-            _write(cert, issued.cert_chain_pems[0].bytes(), 0o644)
+            write(key, issued.private_key_pem.bytes(), 0o600)
+            write(cert, issued.cert_chain_pems[0].bytes(), 0o644)
     except OSError as error:
         raise CertificateTrouble(f"{error.filename or folder}: {error.strerror}") from error
 
@@ -152,18 +152,3 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> Map
         with suppress(ssl.SSLWantReadError):
             end.do_handshake()
     return answerer.getpeercert() or {}
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all, and never readable by others for as much as an instant."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

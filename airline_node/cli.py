@@ -17,7 +17,9 @@ from airline_node import book as booking
 from airline_node import certificates as issuing
 from airline_node import config, staff
 from airline_node import up as machine
+from airline_node import verify as receipts
 from airline_node.bench.command import bench
+from airline_node.evidence import keys
 from airline_node.recover.command import recover
 from airline_node.timetable import load
 from ledger.terms import CARRIER_PATTERN, PASSENGERS_MAX, Millis
@@ -53,7 +55,7 @@ def up(
     """Run the three airlines on this machine until Ctrl-C."""
     try:
         code = machine.up(data, port_base, Console(), fresh=fresh)
-    except (machine.UpTrouble, issuing.CertificateTrouble, OSError) as trouble:
+    except (machine.UpTrouble, issuing.CertificateTrouble, keys.KeyTrouble, OSError) as trouble:
         _give_up(trouble)
     raise typer.Exit(code)
 
@@ -116,13 +118,17 @@ def certificates(
     out: Annotated[Path, typer.Option(help="Folder to write ca.pem, AN.pem, AN.key and so on into.")],
     carriers: Annotated[str, typer.Option(help="Whose.")] = ",".join(load().carriers),
 ) -> None:
-    """Issue a throw-away authority and a certificate for each carrier: for trials, not for trade."""
+    """Issue a throw-away authority, and a certificate and a key for its log to each carrier: for trials, not for trade.
+
+    Certificates that run out are issued anew; the keys of logs stay, for what was signed is checked with them.
+    """
     codes = carriers.split(",")
     if wrong := [code for code in codes if not re.fullmatch(CARRIER_PATTERN, code)]:
         raise typer.BadParameter(f"{wrong[0]!r} is not a carrier's two capital letters")
     try:
         issuing.make(out, codes)
-    except issuing.CertificateTrouble as trouble:
+        keys.make(out, codes)
+    except (issuing.CertificateTrouble, keys.KeyTrouble) as trouble:
         _give_up(trouble)
 
 
@@ -144,6 +150,20 @@ def revoke(
 ) -> None:
     """Take a role from an account of this airline."""
     _set_role(email, role, data, granted=False)
+
+
+@app.command()
+def verify(
+    receipt: Annotated[Path, typer.Argument(help="The file, as GET /api/bookings/ID/receipt gave it.")],
+    keys_file: Annotated[
+        Path, typer.Option("--keys", help="The carriers' public keys, as their operators publish them.")
+    ] = Path(".passcom") / "keys" / keys.KEYS_FILE,
+) -> None:
+    """Check a traveller's receipt: needs no node and no network.
+
+    Exit code 0: it holds. 1: it does not. 2: it could not be read.
+    """
+    raise typer.Exit(receipts.verify(receipt, keys_file, Console(highlight=False)))
 
 
 app.command()(bench)

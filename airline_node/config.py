@@ -45,7 +45,8 @@ class Config:
 
     `journal` is a file path or a `postgresql://` address. An empty token opens its routes to nobody. `sites` are the
     addresses under which travellers see the airlines' sites, this one's too; `proxies` the network addresses of what
-    stands before this node and says on whose behalf it comes.
+    stands before this node and says on whose behalf it comes. With a signing key comes the list of all carriers' public
+    ones; without them the log is not signed.
     """
 
     carrier: CarrierCode
@@ -60,6 +61,8 @@ class Config:
     journal: str = field(repr=False)
     operator_token: str = field(repr=False, default="")
     auditor_token: str = field(repr=False, default="")
+    signing_key: Path | None = None
+    log_keys: Path | None = None
     sites: Mapping[CarrierCode, str] = field(default_factory=dict)
     proxies: frozenset[str] = frozenset()
     log: Kind = field(default_factory=default)
@@ -98,7 +101,13 @@ def read(environment: Mapping[str, str]) -> Config:
         sites=_sites(given.get("PASSCOM_SITES", "")),
         proxies=_proxies(given.get("PASSCOM_PROXIES", "")),
         log=_kind(given["PASSCOM_LOG"]) if "PASSCOM_LOG" in given else default(),
+        signing_key=_optional(given, "PASSCOM_SIGNING_KEY"),
+        log_keys=_optional(given, "PASSCOM_LOG_KEYS"),
     )
+
+
+def _optional(given: Mapping[str, str], name: str) -> Path | None:
+    return Path(given[name]) if name in given else None
 
 
 # ---- one variable: its parser raises ValueError with what is wrong, the end of a sentence ---------------
@@ -209,6 +218,8 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "PASSCOM_PROXIES": Variable(_proxies, "10.0.0.7", required=False),
     "PASSCOM_LOG": Variable(_kind, "json", required=False),
+    "PASSCOM_SIGNING_KEY": Variable(Path, "./.passcom/keys/AN.signing-key", required=False),
+    "PASSCOM_LOG_KEYS": Variable(Path, "./.passcom/keys/log-keys", required=False),
 }
 
 
@@ -246,3 +257,6 @@ def _contradictions(given: Mapping[str, str]) -> Iterator[str]:
     operator = given.get("PASSCOM_OPERATOR_TOKEN")
     if operator and operator == given.get("PASSCOM_AUDITOR_TOKEN"):
         yield "PASSCOM_AUDITOR_TOKEN: the same as PASSCOM_OPERATOR_TOKEN; every auditor would be an operator"
+    for name, other in (("PASSCOM_SIGNING_KEY", "PASSCOM_LOG_KEYS"), ("PASSCOM_LOG_KEYS", "PASSCOM_SIGNING_KEY")):
+        if name in given and other not in given:
+            yield f"{other} is missing: a node that signs its log needs both; for example {VARIABLES[other].example}"

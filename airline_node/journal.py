@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 import orjson
 from eventsourcing.domain import EventSourcingError
@@ -27,7 +27,7 @@ from eventsourcing.sqlite import (
     SQLiteDatastore,
 )
 
-from airline_node.rows import TAGS, BadRow, opened, sealed
+from airline_node.rows import CHECKSUM_BYTES, TAGS, BadRow, opened, sealed
 from airline_node.wal import promised_frames
 from ledger.events import (
     AnyFlightEvent,
@@ -38,6 +38,7 @@ from ledger.events import (
     booking_stream,
 )
 from ledger.terms import BookingId
+from ledger.tree import Hash, leaf_hash, leaf_of
 
 if TYPE_CHECKING:
     # The driver is an extra: a node on SQLite does without it.
@@ -100,6 +101,12 @@ class JournalDamaged(Exception):
         )
 
 
+class Tree(Protocol):
+    """Told, in the writer's thread, of the events that have just become durable, and of the last one's position."""
+
+    def extend(self, leaves: Sequence[Hash], position: int) -> None: ...
+
+
 class Journal:
     """One node's log. It is this object's own as long as it is open: a second node is turned away.
 
@@ -123,6 +130,7 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, "journal-writer")
         self._readers = ThreadPoolExecutor(READERS, "journal-reader")
         self._failed = False
+        self.tree: Tree | None = None
 
     async def append(self, records: Sequence[Recorded]) -> int:
         """Store 1 to `APPEND_EVENTS_MAX` events of any streams in one transaction; answers the last one's position.
@@ -172,6 +180,19 @@ class Journal:
                     after = row.id
                     yield after, _recorded(row)
 
+    def leaves(self, after: int) -> Iterator[tuple[int, Hash]]:
+        """Every event after a position as the log's tree has it, with its own position, in order. Blocks."""
+        with _reported("the journal cannot be read"):
+            while rows := self._recorder.select_notifications(after, REPLAY_SECTION, inclusive_of_start=False):
+                for row in rows:
+                    after = row.id
+                    yield after, leaf_hash(_leaf(row))
+
+    async def evidence(self, streams: Sequence[StreamName]) -> list[tuple[int, bytes]]:
+        """All events of these streams as the log's tree has them, each with its position."""
+        assert len(streams) <= READ_STREAMS_MAX, len(streams)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._evidence, streams)
+
     def close(self) -> None:
         """Wait for the append under way, then leave no thread, file or lock behind."""
         self._writer.shutdown()
@@ -186,7 +207,10 @@ class Journal:
         stored = [_stored(record) for record in records]
         try:
             with _reported("the journal cannot be written"):
-                return self._insert_once(stored)
+                position = self._insert_once(stored)
+            if self.tree is not None:
+                self.tree.extend([leaf_hash(_leaf(row)) for row in stored], position)
+            return position
         except JournalFull:
             raise
         except BaseException:
@@ -232,6 +256,10 @@ class Journal:
         bookings = [str(row.originator_id).removeprefix(booking_stream("")) for row in rows]
         return bookings, rows[-1].id if len(rows) == limit else end
 
+    def _evidence(self, streams: Sequence[StreamName]) -> list[tuple[int, bytes]]:
+        with _reported("the journal cannot be read"):
+            return [(row.id, _leaf(row)) for row in self._select(streams)]
+
     def _select(self, streams: Sequence[StreamName]) -> list[Notification]:
         """All rows of these streams, each stream's in order."""
         with self._recorder.datastore.transaction(commit=False) as cursor:
@@ -251,6 +279,10 @@ class Journal:
 def _stored(record: Recorded) -> StoredEvent:
     stream, version, tag, state = sealed(record)
     return StoredEvent(originator_id=stream, originator_version=version, topic=tag, state=state)
+
+
+def _leaf(row: StoredEvent) -> bytes:
+    return leaf_of(row.topic, str(row.originator_id), row.originator_version, row.state[CHECKSUM_BYTES:])
 
 
 def _recorded(row: Notification) -> Recorded:

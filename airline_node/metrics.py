@@ -28,6 +28,10 @@ HELP: Mapping[str, str] = {
     "bookings_voting": "Bookings whose carriers' votes are collected.",
     "bookings_unsettled": "Bookings decided and not recorded by every carrier.",
     "bookings_in_conflict": "Bookings that another carrier's log contradicts. An alarm.",
+    "log_events": "Events in the log, as its tree counts them.",
+    "signed_events": "Events that the newest checkpoint covers.",
+    "newest_checkpoint_cosignatures": "Carriers that have cosigned the newest checkpoint.",
+    "logs_with_two_histories": "Carriers that have signed what cannot both be so. An alarm.",
 }
 PEERS: Mapping[str, str] = {
     "peer_silent_seconds": "For how long a carrier for whom something waits has not answered; 0 while it does.",
@@ -37,10 +41,10 @@ PEERS: Mapping[str, str] = {
 }
 
 
-def exposition(control: Control) -> bytes:
+def exposition(control: Control, evidence: Mapping[str, float]) -> bytes:
     """Everything, as text for Prometheus."""
     registry = CollectorRegistry()
-    registry.register(Figures(control))
+    registry.register(Figures(control, evidence))
     ProcessCollector(registry=registry)  # resident memory, processor time, open files
     return generate_latest(registry)
 
@@ -48,11 +52,13 @@ def exposition(control: Control) -> bytes:
 class Figures(Collector):
     """This node's figures now. A name that ends in `_total` only ever grows."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, evidence: Mapping[str, float]) -> None:
+        """`evidence` is empty for a node that does not sign its log."""
         self._control = control
+        self._evidence = evidence
 
     def collect(self) -> Iterator[Metric]:
-        for name, value in self._control.figures().items():
+        for name, value in {**self._control.figures(), **self._evidence}.items():
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             yield family(f"passcom_{name}", HELP[name], value=value)
         for name, by_carrier in self._control.peer_figures().items():

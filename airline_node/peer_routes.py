@@ -18,6 +18,7 @@ from airline_node import answers
 from airline_node.availability import WAIT_MS_MAX, Availability
 from airline_node.certificates import carrier_of_peer
 from airline_node.door import JOURNAL, NODE, Fault, body, decoded, in_one_shape, invalid, query, respond_with
+from airline_node.evidence import routes as evidence
 from airline_node.lines import BATCH_MAX, KINDS
 from airline_node.wire import POSITION_MAX, LogWanted
 from ledger.messages import Inquire, PeerAnswer, PeerMessage
@@ -58,6 +59,17 @@ def add_peer_routes(app: web.Application) -> None:
     app.middlewares.append(in_one_shape)
     app.add_routes([web.post(f"/{kind.__struct_config__.tag}", _hears(kind)) for kind in KINDS])
     app.add_routes([web.get("/availability", read_availability), web.get("/log", read_log)])
+    for path, serve in EVIDENCE:
+        app.add_routes([web.get(path, _for_peers(serve))])
+    app.add_routes([web.post("/cosignature", take_cosignature)])
+
+
+EVIDENCE: Sequence[tuple[str, Handler]] = (
+    ("/checkpoint", evidence.read_checkpoint),
+    ("/consistency", evidence.read_consistency),
+    ("/witnessed", evidence.read_witnessed),
+    ("/receipt", evidence.read_part),
+)
 
 
 def _hears(kind: type[PeerMessage]) -> Handler:
@@ -106,6 +118,18 @@ async def read_log(request: web.Request) -> web.Response:
     wanted = query(request, LogWanted)
     records = await request.app[JOURNAL].log(wanted.after, wanted.limit, flights_only=True)
     return respond_with(answers.logged(records))
+
+
+async def take_cosignature(request: web.Request) -> web.Response:
+    return await evidence.take_cosignature(request, who(request))
+
+
+def _for_peers(serve: Handler) -> Handler:
+    async def served(request: web.Request) -> web.StreamResponse:
+        who(request)
+        return await serve(request)
+
+    return served
 
 
 def who(request: web.Request) -> CarrierCode:

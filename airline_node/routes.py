@@ -28,6 +28,9 @@ from airline_node.door import (
     respond,
     respond_with,
 )
+from airline_node.evidence import routes as evidence
+from airline_node.evidence.receipts import Receipt
+from airline_node.evidence.routes import OFFICE
 from airline_node.itineraries import search
 from airline_node.metrics import exposition
 from airline_node.network import Network
@@ -89,6 +92,10 @@ async def read_booking(request: web.Request) -> web.Response:
     told = await request.app[NODE].handle(command)
     known = await request.app[VAULT].travellers(command.booking) if isinstance(told, BookingView) else None
     return respond(answers.booking_answer(command, told, known.passengers if known else UNSET))
+
+
+async def read_receipt(request: web.Request) -> web.Response:
+    return respond_with(await evidence.receipt_of(request, _booking(request)))
 
 
 async def _keep(vault: Vault, booking: BookingId, travellers: Travellers) -> None:
@@ -185,7 +192,9 @@ def _health(request: web.Request) -> answers.Health:
 
 
 async def read_metrics(request: web.Request) -> web.Response:
-    return web.Response(body=exposition(request.app[CONTROL]), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    office = request.app.get(OFFICE)
+    told = exposition(request.app[CONTROL], office.figures() if office else {})
+    return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def read_openapi(_request: web.Request) -> web.Response:
@@ -246,6 +255,22 @@ ROUTES = (
         problems=(404, 422, 503),
     ),
     *CONTROL_ROUTES,
+    Route(
+        method="GET",
+        path="/api/bookings/{booking}/receipt",
+        summary="The booking's events, each proved to be in its carrier's signed log: `passcom verify` checks it.",
+        serve=read_receipt,
+        answers={200: Receipt},
+        problems=(404, 422, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/checkpoint",
+        summary="How far this carrier's log goes, signed by it and cosigned by the others (C2SP tlog-checkpoint).",
+        serve=evidence.read_public_checkpoint,
+        answers={200: "text/plain"},
+        problems=(404,),
+    ),
     Route(
         method="GET",
         path="/api/flights/{flight}/manifest",

@@ -27,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from airline_node import certificates
 from airline_node.config import LEDGER, PREFIX
+from airline_node.evidence import keys
 from airline_node.timetable import load
 from ledger.terms import CarrierCode, Millis
 
@@ -76,6 +77,11 @@ class Fleet:
         return self.folder / "certificates"
 
     @property
+    def keys(self) -> Path:
+        """What the logs are signed with: apart from the certificates, which are renewed."""
+        return self.folder / "keys"
+
+    @property
     def tokens(self) -> Path:
         return self.folder / "tokens.json"
 
@@ -114,6 +120,7 @@ def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, c
     tokens = _tokens(fleet)
     fleet.note.write_bytes(orjson.dumps({"port_base": port_base}))
     certificates.make(fleet.certificates, fleet.carriers)
+    keys.make(fleet.keys, fleet.carriers)
     return asyncio.run(_supervise(fleet, tokens, console, command))
 
 
@@ -160,6 +167,8 @@ def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str,
         "PASSCOM_OPERATOR_TOKEN": tokens.operator,
         "PASSCOM_AUDITOR_TOKEN": tokens.auditor,
         "PASSCOM_LOG": "text",  # a person reads these files
+        "PASSCOM_SIGNING_KEY": str(keys.private_file(fleet.keys, carrier)),
+        "PASSCOM_LOG_KEYS": str(fleet.keys / keys.KEYS_FILE),
     }
 
 
@@ -184,7 +193,7 @@ def _nobody_running(fleet: Fleet) -> Iterator[None]:
 
 
 def _remove(fleet: Fleet) -> None:
-    made = [*map(fleet.data, fleet.carriers), fleet.certificates]
+    made = [*map(fleet.data, fleet.carriers), fleet.certificates, fleet.keys]
     found = [folder for folder in made if folder.exists()]
     # A folder given by mistake may hold a `certificates` that is somebody else's.
     if found and not fleet.tokens.exists():
