@@ -18,6 +18,7 @@ from airline_node import certificates as issuing
 from airline_node import config, staff
 from airline_node import up as machine
 from airline_node import verify as receipts
+from airline_node.audit.command import audit, settle
 from airline_node.bench.command import bench
 from airline_node.evidence import keys
 from airline_node.recover.command import recover
@@ -166,6 +167,8 @@ def verify(
     raise typer.Exit(receipts.verify(receipt, keys_file, Console(highlight=False)))
 
 
+app.command()(audit)
+app.command()(settle)
 app.command()(bench)
 app.command()(recover)
 

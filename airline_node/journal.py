@@ -162,6 +162,10 @@ class Journal:
         """
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._decided, after, limit)
 
+    async def history(self, stream: StreamName) -> list[tuple[int, Recorded]]:
+        """One whole stream, each event with its position."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._history, stream)
+
     def replay(self, after: int = 0) -> Iterator[tuple[int, Recorded]]:
         """Every event after a position with its own position, in order. Blocks: it is for the start, and for tools.
 
@@ -255,6 +259,10 @@ class Journal:
             rows = self._recorder.select_notifications(after, limit, end, DECISION_TAGS, inclusive_of_start=False)
         bookings = [str(row.originator_id).removeprefix(booking_stream("")) for row in rows]
         return bookings, rows[-1].id if len(rows) == limit else end
+
+    def _history(self, stream: StreamName) -> list[tuple[int, Recorded]]:
+        with _reported("the journal cannot be read"):
+            return [(row.id, _recorded(row)) for row in self._select([stream])]
 
     def _evidence(self, streams: Sequence[StreamName]) -> list[tuple[int, bytes]]:
         with _reported("the journal cannot be read"):

@@ -163,7 +163,16 @@ def _near(code: AirportCode, airports: Mapping[AirportCode, Airport]) -> str:
 async def read_log(request: web.Request) -> web.Response:
     let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
     wanted = query(request, wire.LogWanted)
-    return respond_with(answers.logged(await request.app[JOURNAL].log(wanted.after, wanted.limit)))
+    journal = request.app[JOURNAL]
+    if wanted.stream:
+        told = [one for one in await journal.history(wanted.stream) if one[0] > wanted.after][: wanted.limit]
+        return respond_with(answers.logged(told))
+    return respond_with(answers.logged(await journal.log(wanted.after, wanted.limit)))
+
+
+async def read_checkpoints(request: web.Request) -> web.Response:
+    _let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
+    return respond_with(await evidence.checkpoints_of(request))
 
 
 async def read_manifest(request: web.Request) -> web.Response:
@@ -288,6 +297,15 @@ ROUTES = (
         query=wire.LogWanted,
         answers={200: tuple[answers.LoggedEvent, ...]},
         problems=(401, 422, 503),
+        token=True,
+    ),
+    Route(
+        method="GET",
+        path="/api/checkpoints",
+        summary="What this carrier has signed and cosigned, newest first, and its alarms.",
+        serve=read_checkpoints,
+        answers={200: evidence.CheckpointsAnswer},
+        problems=(401, 404, 503),
         token=True,
     ),
     Route(

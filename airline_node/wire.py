@@ -25,6 +25,7 @@ from ledger.terms import BOOKING_PATTERN, PASSENGERS_MAX, SEGMENTS_MAX, AirportC
 
 LOG_EVENTS = 100
 """Events in an answer, if the auditor does not say how many."""
+STREAM_MAX = 64
 POSITION_MAX = 2**53
 """The largest number that every reader of JSON keeps exact."""
 YEARS = range(2000, 2100)
@@ -90,6 +91,7 @@ class ItinerariesWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class LogWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after: Annotated[int, Meta(ge=0, le=POSITION_MAX, description="The last position that you have.")] = 0
     limit: Annotated[int, Meta(ge=1, le=LOG_EVENTS_MAX)] = LOG_EVENTS
+    stream: Annotated[str, Meta(max_length=STREAM_MAX, description="One flight's or booking's events alone.")] = ""
 
 
 # ---- bytes -> command --------------------------------------------------------------------------------------------

@@ -49,9 +49,14 @@ def picture(ledger: Ledger) -> bytes:
     )
 
 
+def decoded(state: bytes) -> Picture:
+    """A picture as it was taken: its flights without their cabins. Raises ValueError for what is no picture."""
+    return _DECODER.decode(state)
+
+
 def restore(ledger: Ledger, state: bytes) -> None:
     """Fill an empty ledger from a picture. Raises ValueError for another carrier's, or one that is no picture."""
-    seen = _DECODER.decode(state)
+    seen = decoded(state)
     if seen.carrier != ledger.carrier:
         raise ValueError(f"this is a snapshot of {seen.carrier}, not of {ledger.carrier}")
     ledger.stock.next_serial = seen.stock.next_serial

@@ -62,7 +62,7 @@ class SnapshotStore:
         """Position and state of the newest sound snapshot. A damaged one stays where it is, for a person to look at."""
         for path in self._newest_first():
             try:
-                return _unsealed(path.read_bytes())
+                return unsealed(path.read_bytes())
             except (OSError, SnapshotDamaged) as reason:
                 logger.warning("snapshot %s is passed over: %s", path, reason)
         return None
@@ -89,7 +89,8 @@ def _sealed(position: int, state: bytes) -> bytes:
     return HEAD + _digest(body) + body
 
 
-def _unsealed(data: bytes) -> tuple[int, bytes]:
+def unsealed(data: bytes) -> tuple[int, bytes]:
+    """Position and state of a snapshot's file. Raises `SnapshotDamaged`, or ValueError for one that is no snapshot."""
     if not data.startswith(HEAD):
         raise SnapshotDamaged(f"it does not begin with {HEAD.decode()}")
     if data[len(HEAD) : DIGEST_END] != _digest(data[DIGEST_END:]):

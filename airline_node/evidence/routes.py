@@ -15,6 +15,7 @@ from airline_node.evidence.desk import PeerReceipt
 from airline_node.evidence.notes import SIZE_MAX, BadNote
 from airline_node.evidence.office import Office
 from airline_node.evidence.receipts import Receipt
+from airline_node.evidence.shelf import Alarm
 from airline_node.evidence.witness import CheckpointAnswer, Cosigned, ProofAnswer
 from ledger.messages import CheckedBooking
 from ledger.terms import CARRIER_PATTERN, FLIGHT_PATTERN, SEGMENTS_MAX, BookingId, CarrierCode
@@ -119,6 +120,22 @@ async def read_public_checkpoint(request: web.Request) -> web.Response:
     if (note := office_of(request).notary.newest) is None:
         raise Fault(HTTPStatus.NOT_FOUND, "not-signed", "nothing has been signed yet")
     return web.Response(text=str(note), headers={"Cache-Control": "no-store"})
+
+
+CHECKPOINTS_MAX: Final = 2_000
+
+
+class CheckpointsAnswer(Struct, frozen=True):
+    """What this carrier has signed of its own log and cosigned of the others', the newest first, and its alarms."""
+
+    notes: tuple[str, ...]
+    alarms: tuple[Alarm, ...]
+
+
+async def checkpoints_of(request: web.Request) -> CheckpointsAnswer:
+    shelf = office_of(request).shelf
+    kept, alarms = await shelf.soon(shelf.every, CHECKPOINTS_MAX), await shelf.soon(shelf.alarms)
+    return CheckpointsAnswer(tuple(str(one.note) for one in kept), tuple(alarms))
 
 
 def _texts(hashes: Sequence[Hash]) -> tuple[str, ...]:

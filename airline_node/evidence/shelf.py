@@ -120,6 +120,10 @@ class Shelf:
                 (alarm.origin, alarm.at, alarm.what, alarm.one, alarm.other),
             )
 
+    def every(self, limit: int) -> list[Kept]:
+        """The newest of all logs', as many as `limit`."""
+        return self._select("true ORDER BY at DESC LIMIT ?", limit)
+
     def alarms(self) -> list[Alarm]:
         return [Alarm(*row) for row in self._database.execute("SELECT * FROM alarms ORDER BY at, origin")]
 
@@ -149,12 +153,12 @@ class Shelf:
             )
 
 
-def read_shelf(path: Path) -> tuple[list[Kept], list[Alarm]]:
-    """Everything that lies on a node's shelf, its files untouched. Raises `ShelfTrouble`, also for what is no note."""
+def read_shelf(path: Path) -> tuple[list[str], list[Alarm]]:
+    """Every note and alarm on a node's shelf, unchecked and its files untouched. Raises `ShelfTrouble`."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as database:
-            rows = database.execute("SELECT note, position, at FROM checkpoints ORDER BY origin, size").fetchall()
+            notes = [str(note) for [note] in database.execute("SELECT note FROM checkpoints ORDER BY origin, size")]
             alarms = [Alarm(*row) for row in database.execute("SELECT * FROM alarms ORDER BY at, origin")]
-        return [Kept(parse(note), position, at) for note, position, at in rows], alarms
-    except (OSError, sqlite3.Error, ValueError) as trouble:
+        return notes, alarms
+    except (OSError, sqlite3.Error) as trouble:
         raise ShelfTrouble(f"{path}: {trouble}") from trouble
