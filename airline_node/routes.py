@@ -171,7 +171,7 @@ async def read_log(request: web.Request) -> web.Response:
 
 
 async def read_checkpoints(request: web.Request) -> web.Response:
-    _let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
+    let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
     return respond_with(await evidence.checkpoints_of(request))
 
 

@@ -119,9 +119,14 @@ def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, c
     _require_free_ports(fleet)
     tokens = _tokens(fleet)
     fleet.note.write_bytes(orjson.dumps({"port_base": port_base}))
+    issue(fleet)
+    return asyncio.run(_supervise(fleet, tokens, console, command))
+
+
+def issue(fleet: Fleet) -> None:
+    """Throw-away certificates, and keys to sign the logs with. Raises `CertificateTrouble` or `KeyTrouble`."""
     certificates.make(fleet.certificates, fleet.carriers)
     keys.make(fleet.keys, fleet.carriers)
-    return asyncio.run(_supervise(fleet, tokens, console, command))
 
 
 def address(port: int) -> str:

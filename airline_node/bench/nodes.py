@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
-from airline_node import certificates, up
+from airline_node import up
 from airline_node.answers import Health, LoggedEvent, TransactionsAnswer
 from airline_node.bench.crew import BenchTrouble
 from airline_node.bench.processes import usage
@@ -158,7 +158,7 @@ def started(folder: Path, command: Sequence[str] = up.SERVE, only: Sequence[Carr
     Raises `BenchTrouble` if one of them does not become ready, or does not end in good order.
     """
     fleet = _fleet(folder)
-    certificates.make(fleet.certificates, fleet.carriers)
+    up.issue(fleet)
     tokens = up.Tokens("operators-token-of-the-bench", "auditors-token-of-the-bench")
     processes: dict[CarrierCode, subprocess.Popen[bytes]] = {}
     try:

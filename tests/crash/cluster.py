@@ -110,7 +110,7 @@ class Cluster:
         return self.journeys[0]
 
     def __enter__(self) -> "Cluster":
-        certificates.make(self.fleet.certificates, CARRIERS)
+        up.issue(self.fleet)
         try:
             self.start(*CARRIERS)
             self.journeys = list(self._find_journeys())

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airline_node import certificates
+from airline_node import up
 from airline_node.app import now
 from airline_node.timetable import load
 from ledger.terms import CarrierCode, FlightId
-from tests.crash.cluster import CARRIERS, Cluster
+from tests.crash.cluster import Cluster
 
 ME: CarrierCode = "AN"
 
@@ -17,7 +17,7 @@ ME: CarrierCode = "AN"
 def alone(folder: Path) -> Iterator[Cluster]:
     """Ready. Nothing of it outlives the block."""
     cluster = Cluster(folder)
-    certificates.make(cluster.fleet.certificates, CARRIERS)
+    up.issue(cluster.fleet)
     try:
         cluster.start(ME)
         yield cluster

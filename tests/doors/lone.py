@@ -84,6 +84,7 @@ class LoneNode:
 
     def __enter__(self) -> "LoneNode":
         certificates.make(self._fleet.certificates, [*CARRIERS, STRANGER])
+        up.issue(self._fleet)
         self._fleet.data(ME).mkdir(parents=True)
         environment = up.environment(self._fleet, ME, TOKENS) | {
             "PASSCOM_LISTEN": f"{up.HOST}:{self.port}",
