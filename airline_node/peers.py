@@ -94,6 +94,8 @@ class Peers:
 
     def owe(self, machine: str, messages: Sequence[PeerMessage]) -> None:
         """The whole of what this machine owes now. A message equal to one owed before keeps its place and its rest."""
+        if not messages and machine not in self._owed:
+            return
         before = self._owed.pop(machine, {})
         after: dict[PeerMessage, Owed] = {}
         for message in messages:

@@ -5,11 +5,13 @@ events that are durable, and by nothing else.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
 
 from airline_node.availability import FREE, HELD, PAST_KEPT_MS, SOLD
 from ledger.cabin import cabin_of
-from ledger.events import FlightEvent, FlightScheduled, HoldReleased, Recorded, SeatCommitted, SeatHeld, SeatReturned
+from ledger.events import AnyEvent, FlightScheduled, HoldReleased, Recorded, SeatCommitted, SeatHeld, SeatReturned
 from ledger.ledger import Ledger
 from ledger.participant.state import Flight, HoldState
 from ledger.terms import FlightId, Millis, SeatNo
@@ -19,6 +21,9 @@ Changed = tuple[FlightScheduled | None, FlightId, str]
 
 PUBLISH_MS = 50
 """How long a change may wait for others of the same flight: under load they are told as one."""
+SEAT_EVENTS = (SeatHeld, SeatCommitted, HoldReleased, SeatReturned)
+LETTERS: Mapping[type[AnyEvent], str] = {SeatHeld: HELD, SeatCommitted: SOLD, HoldReleased: FREE, SeatReturned: FREE}
+"""What an event makes of its seat; any other leaves every seat as it is."""
 
 
 class Publisher:
@@ -41,12 +46,29 @@ class Publisher:
             self._publish(self._seat_maps.fold(records))
 
 
+class _Map(Struct):
+    """A flight and one letter for each of its seats; `places` has each seat's number among them."""
+
+    plan: FlightScheduled
+    places: Mapping[SeatNo, int]
+    letters: bytearray
+
+    @classmethod
+    def of(cls, plan: FlightScheduled) -> "_Map":
+        return cls(plan, cabin_of(plan.cabin, plan.seats).places, bytearray(FREE.encode() * len(plan.seats)))
+
+    def put(self, seat: SeatNo, letter: str) -> None:
+        self.letters[self.places[seat]] = ord(letter)
+
+    def text(self) -> str:
+        return self.letters.decode("ascii")
+
+
 class SeatMaps:
     """Filled once from a ledger just rebuilt, then fed every batch of durable events."""
 
     def __init__(self) -> None:
-        self._letters: dict[FlightId, list[str]] = {}
-        self._plans: dict[FlightId, FlightScheduled] = {}
+        self._maps: dict[FlightId, _Map] = {}
 
     def fill(self, ledger: Ledger) -> list[Changed]:
         """All flights of a ledger whose every event is on disk, as they are to be published."""
@@ -58,41 +80,26 @@ class SeatMaps:
         for record in records:
             event = record.event
             if isinstance(event, FlightScheduled):
-                self._plans[event.flight] = changed[event.flight] = event
-                self._letters[event.flight] = [FREE] * len(event.seats)
-            elif isinstance(event, FlightEvent) and (letter := _letter(event)) and event.flight in self._letters:
-                changed.setdefault(event.flight, None)
-                self._letters[event.flight][self._place(event.flight, letter[0])] = letter[1]
-        shown = [(plan, flight, "".join(self._letters[flight])) for flight, plan in changed.items()]
+                self._maps[event.flight] = _Map.of(event)
+                changed[event.flight] = event
+            elif letter := LETTERS.get(type(event)):
+                assert isinstance(event, SEAT_EVENTS)
+                if known := self._maps.get(event.flight):
+                    known.put(event.seat, letter)
+                    changed.setdefault(event.flight, None)
+        shown = [(plan, flight, self._maps[flight].text()) for flight, plan in changed.items()]
         if any(changed.values()):
             self._drop_past(max(record.event.at for record in records))
         return shown
 
     def _drop_past(self, now: Millis) -> None:
         """It grows with what is put on sale, so that is when to forget what has left."""
-        for past in [plan.flight for plan in self._plans.values() if plan.departure < now - PAST_KEPT_MS]:
-            del self._plans[past], self._letters[past]
+        for past in [flight for flight, known in self._maps.items() if known.plan.departure < now - PAST_KEPT_MS]:
+            del self._maps[past]
 
     def _show(self, flight: Flight) -> Changed:
-        plan = self._plans[flight.id] = flight.scheduled
-        letters = self._letters[flight.id] = [FREE] * len(plan.seats)
+        known = self._maps[flight.id] = _Map.of(flight.scheduled)
         for claim in flight.claims.values():
             for seat, state in claim.holds.items():
-                letters[self._place(flight.id, seat)] = SOLD if state is HoldState.SOLD else HELD
-        return plan, flight.id, "".join(letters)
-
-    def _place(self, flight: FlightId, seat: SeatNo) -> int:
-        plan = self._plans[flight]
-        return cabin_of(plan.cabin, plan.seats).places[seat]
-
-
-def _letter(event: FlightEvent) -> tuple[SeatNo, str] | None:
-    match event:
-        case SeatHeld():
-            return event.seat, HELD
-        case SeatCommitted():
-            return event.seat, SOLD
-        case HoldReleased() | SeatReturned():
-            return event.seat, FREE
-        case _:
-            return None
+                known.put(seat, SOLD if state is HoldState.SOLD else HELD)
+        return known.plan, flight.id, known.text()

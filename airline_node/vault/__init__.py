@@ -30,7 +30,8 @@ class Vault:
     def __init__(self, file: VaultFile) -> None:
         self.file = file
         """For whoever asks one of the rooms."""
-        self._fingerprint_key = file.first(lambda connection: secret(connection, "fingerprint"))
+        key = file.first(lambda connection: secret(connection, "fingerprint"))
+        self._fingerprint = hmac.new(key, digestmod=sha256)
 
     async def keep(self, booking: BookingId, travellers: Travellers) -> Travellers | None:
         """On disk when this returns. What is already kept for this booking, or was erased, is left as it is.
@@ -52,7 +53,9 @@ class Vault:
 
     def fingerprint(self, body: bytes) -> str:
         """A keyed hash: two requests can be compared by it, and no name be guessed from it without this vault."""
-        return hmac.digest(self._fingerprint_key, body, sha256).hex()
+        keyed = self._fingerprint.copy()  # unlike hmac.digest it keeps Python's lock, for which a thread may be waiting
+        keyed.update(body)
+        return keyed.hexdigest()
 
     def close(self) -> None:
         """Finish what was asked, then leave no thread and no open file."""

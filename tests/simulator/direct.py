@@ -209,6 +209,11 @@ class Delivered:
         assert name == "peercert", name
         return {"subject": ((("commonName", self._carrier),),)}
 
-    async def readany(self) -> bytes:
-        data, self._data = self._data, b""
-        return data
+    def is_eof(self) -> bool:
+        return True
+
+    def exception(self) -> None:
+        return None
+
+    def read_nowait(self) -> bytes:
+        return self._data
