@@ -25,7 +25,7 @@ from airline_node.changes import Changes
 from airline_node.config import Config
 from airline_node.control import Control
 from airline_node.control_routes import CONTROL
-from airline_node.desk import NodeBookings, NodeHouse, NodeSale
+from airline_node.desk import NodeBookings, NodeHouse, NodeOperations, NodeSale
 from airline_node.door import JOURNAL, NODE
 from airline_node.evidence.keys import KeyTrouble
 from airline_node.evidence.notary import Changed
@@ -33,6 +33,7 @@ from airline_node.evidence.office import Office
 from airline_node.evidence.routes import OFFICE
 from airline_node.evidence.shelf import ShelfTrouble
 from airline_node.journal import Journal, JournalDamaged, JournalTrouble
+from airline_node.neighbours import VITALS, Neighbours, add_neighbour_routes
 from airline_node.network import Network
 from airline_node.node import Busy, Node, Stopped
 from airline_node.peers import Peers
@@ -209,6 +210,8 @@ class Parts:
             moved=self._changes.tell,
         )
         self._people = People(config, timetable, vault, journal, self._node, to_peers, now)
+        self._control = Control(config.carrier, self._node, self._peers, self._network, now)
+        self._neighbours = Neighbours(config.peers, to_peers)
         self._sales = Sales(config.carrier, timetable, self._node, now)
         self._public = web.AppRunner(self._public_app(timetable, journal, vault), **SERVER)
         self._private = web.AppRunner(self._private_app(journal), **SERVER)
@@ -280,22 +283,23 @@ class Parts:
         app[NODE], app[JOURNAL] = self._node, journal
         app[routes.NETWORK], app[routes.VAULT], app[routes.TIMETABLE] = self._network, vault, timetable
         app[TOKENS] = Tokens(self._config.operator_token, self._config.auditor_token)
-        app[CONTROL] = Control(self._config.carrier, self._node, self._peers, self._network, now)
+        app[CONTROL] = self._control
         app[routes.NOW] = now
         app[routes.CLOSED] = self._why_closed
         self._people.add_to_public(app)
         if self._office:
             app[OFFICE] = self._office
         routes.add_public_routes(app)
-        add_site(app, self._desk(timetable, vault))
+        add_site(app, self._desk(timetable, vault, journal))
         return app
 
-    def _desk(self, timetable: Timetable, vault: Vault) -> Desk:
+    def _desk(self, timetable: Timetable, vault: Vault, journal: Journal) -> Desk:
         boot = self._availability.lineage
         return Desk(
             house=NodeHouse(self._config.carrier, timetable, self._changes, now, self._why_closed, boot),
             sale=NodeSale(self._network, timetable, now),
             bookings=NodeBookings(self._node, vault, self._network, timetable, now, self._why_closed),
+            operations=NodeOperations(self._control, self._neighbours, self._network, journal, now),
         )
 
     def _private_app(self, journal: Journal) -> web.Application:
@@ -306,6 +310,8 @@ class Parts:
         if self._office:
             app[OFFICE] = self._office
         peer_routes.add_peer_routes(app)
+        app[VITALS] = self._control.vitals
+        add_neighbour_routes(app)
         self._people.add_to_private(app)
         return app
 

@@ -6,12 +6,14 @@ The ledger says what waits and why; who is unreachable, and when they are asked 
 from collections.abc import Callable, Mapping, Sequence
 
 from airline_node.figures import Timings
+from airline_node.lines import Reach
 from airline_node.network import Network
 from airline_node.node import Node
 from airline_node.peers import Peers
 from ledger.messages import ForceMessage, Forcing, Refusal
-from ledger.terms import CarrierCode, Millis
+from ledger.terms import BookingId, CarrierCode, FlightId, Millis
 from ledger.waiting import Transaction, WaitState
+from ui.operations import Vitals
 
 ROUTINE = frozenset({WaitState.HELD, WaitState.OPEN, WaitState.PLEDGED, WaitState.VOTING})
 """What waits as it should: it is within its time, and ends by itself."""
@@ -52,6 +54,14 @@ class Control:
 
         return of
 
+    def reached(self) -> Mapping[CarrierCode, Reach]:
+        """How each other carrier can be reached."""
+        return self._peers.reach()
+
+    def flights_of(self, booking: BookingId) -> tuple[FlightId, ...]:
+        """This carrier's flights in memory that know of a booking: that have sold to it, hold for it, or refused it."""
+        return self._node.flights_of(booking)
+
     # ---- figures --------------------------------------------------------------------------------------------------
 
     def figures(self) -> Mapping[str, float]:
@@ -68,6 +78,22 @@ class Control:
             "peer_messages_rejected": {carrier: seen.rejected for carrier, seen in reach.items()},
             "follower_lag_seconds": self._network.lag(now),
         }
+
+    def vitals(self) -> Vitals:
+        """How this node is, as it tells the other carriers' operators."""
+        figures, orders = self._node.figures(), self._node.orders
+        p50, p99 = orders.percentile(0.5), orders.percentile(0.99)
+        return Vitals(
+            now=self._now(),
+            inbox=int(figures["inbox_commands"]),
+            holds=int(figures["holds_timed"] + figures["holds_pledged"]),
+            in_doubt=int(figures["holds_in_doubt"]),
+            unsettled=int(figures["bookings_unsettled"]),
+            alarms=int(figures["bookings_in_conflict"] + figures["forced_mismatches"]),
+            orders=orders.count,
+            p50_ms=None if p50 is None else round(1000 * p50, 1),
+            p99_ms=None if p99 is None else round(1000 * p99, 1),
+        )
 
     @property
     def orders(self) -> Timings:

@@ -110,6 +110,11 @@ class Network:
         followed = self._followed.get(carrier_of(flight))
         return followed.revisions.get(flight, 0) if followed else 0
 
+    def flights(self, carrier: CarrierCode) -> Mapping[FlightId, tuple[FlightScheduled, str]]:
+        """All flights of one carrier, as `seats` tells of each."""
+        followed = self._followed.get(carrier)
+        return followed.flights if followed else {}
+
     def segment(self, flight: FlightId) -> FlightScheduled | None:
         """A flight as its carrier put it on sale."""
         known = self.seats(flight)

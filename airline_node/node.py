@@ -37,7 +37,7 @@ from ledger.messages import (
     TravellerAnswer,
     TravellerCommand,
 )
-from ledger.terms import BookingId, Millis
+from ledger.terms import BookingId, FlightId, Millis
 from ledger.waiting import Transactions, tally
 from snapshots.form import picture
 
@@ -179,6 +179,10 @@ class Node:
         """What an operator does about a claim, at this carrier's risk and on record."""
         [answer] = await self._soon(self._put([command], INBOX_PEERS_MAX))
         return cast(Forcing | Refusal, answer)
+
+    def flights_of(self, booking: BookingId) -> tuple[FlightId, ...]:
+        """The flights in memory that know of this booking. For people: it looks at every one of them."""
+        return tuple(flight.id for flight in self._ledger.flights.values() if flight.coordinator_of(booking))
 
     @property
     def crowded(self) -> bool:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ledger.messages import BookingView, Refusal
 from ledger.terms import AirportCode, BookingId, CarrierCode, Centavos, FlightId, Millis, SeatNo, carrier_of
+from ui.operations import Operations
 
 
 class DeskClosed(Exception):
@@ -234,3 +235,4 @@ class Desk:
     house: House
     sale: Sale
     bookings: Bookings
+    operations: Operations

@@ -2,6 +2,7 @@
 
 from airline_node.desk.bookings import NodeBookings
 from airline_node.desk.house import NodeHouse
+from airline_node.desk.operations import NodeOperations
 from airline_node.desk.sale import NodeSale
 
-__all__ = ["NodeBookings", "NodeHouse", "NodeSale"]
+__all__ = ["NodeBookings", "NodeHouse", "NodeOperations", "NodeSale"]
