@@ -28,6 +28,8 @@ HELP: Mapping[str, str] = {
     "bookings_voting": "Bookings whose carriers' votes are collected.",
     "bookings_unsettled": "Bookings decided and not recorded by every carrier.",
     "bookings_in_conflict": "Bookings that another carrier's log contradicts. An alarm.",
+}
+EVIDENCE: Mapping[str, str] = {
     "log_events": "Events in the log, as its tree counts them.",
     "signed_events": "Events that the newest checkpoint covers.",
     "newest_checkpoint_cosignatures": "Carriers that have cosigned the newest checkpoint.",
@@ -60,7 +62,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, value in {**self._control.figures(), **self._evidence}.items():
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(f"passcom_{name}", HELP[name], value=value)
+            yield family(f"passcom_{name}", HELP.get(name) or EVIDENCE[name], value=value)
         for name, by_carrier in self._control.peer_figures().items():
             gauge = GaugeMetricFamily(f"passcom_{name}", PEERS[name], labels=["carrier"])
             for carrier, value in by_carrier.items():

@@ -17,6 +17,7 @@ from airline_node.evidence.office import Office
 from airline_node.evidence.shelf import Shelf
 from airline_node.evidence.treefile import TreeFile
 from airline_node.evidence.witness import Witness
+from airline_node.metrics import EVIDENCE
 from ledger.terms import CarrierCode
 from tests.evidence.given import CARRIERS, KEYS, NOW, PUBLIC, leaves, notary, note_of
 
@@ -122,6 +123,10 @@ def test_every_checkpoint_comes_to_be_cosigned_by_both_others(tmp_path: Path) ->
             assert kept is not None
             assert kept.note.checkpoint == an.notary.newest.checkpoint
             assert not any(c.shelf.alarms() for c in town.carriers.values())
+            figures = an.offices["JG"].figures()
+            assert set(figures) == set(EVIDENCE), "every figure has a text that explains it"
+            assert figures["signed_events"] == 300
+            assert figures["newest_checkpoint_cosignatures"] == 2
 
     asyncio.run(main())
 

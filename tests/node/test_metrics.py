@@ -6,12 +6,24 @@ from typing import get_type_hints
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from airline_node.metrics import HELP, PEERS
+from airline_node.metrics import EVIDENCE, HELP, PEERS
 from ledger.waiting import Tally
 from tests.node.test_node import Andorinha, at_work
 from tests.node.test_routes import Port, served
 
-UNITS = ("_total", "_seconds", "_bytes", "_commands", "_memory", "_peers", "_full", "_waiting", "_rejected", "_fds")
+UNITS = (
+    "_total",
+    "_seconds",
+    "_bytes",
+    "_commands",
+    "_memory",
+    "_peers",
+    "_full",
+    "_waiting",
+    "_rejected",
+    "_fds",
+    "_events",
+)
 
 
 async def shown(port: Port) -> dict[str, dict[tuple[str, ...], float]]:
@@ -67,7 +79,7 @@ async def test_every_figure_that_a_node_counts_has_a_text_that_explains_it(house
 
 
 def test_names_are_as_prometheus_wants_them() -> None:
-    for name in (*HELP, *PEERS):
+    for name in (*HELP, *EVIDENCE, *PEERS):
         assert re.fullmatch("[a-z]+(_[a-z]+)*", name)
-        counts = name.startswith(("holds_", "bookings_", "pledges_", "forced_"))
+        counts = name.startswith(("holds_", "bookings_", "pledges_", "forced_", "logs_", "newest_"))
         assert counts or name.endswith(UNITS), f"{name} does not say what it counts in"

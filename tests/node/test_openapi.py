@@ -49,7 +49,7 @@ def test_whatever_is_served_is_documented_and_whatever_is_documented_is_served()
 
 def test_routes_of_operators_and_auditors_ask_for_their_token() -> None:
     secured = {path for (_, path), operation in operations().items() if "security" in operation}
-    staff = ("/api/transactions", "/api/log", "/api/flights/{flight}/manifest")
+    staff = ("/api/transactions", "/api/log", "/api/checkpoints", "/api/flights/{flight}/manifest")
     assert secured == {path for _, path in operations() if path.startswith(staff)}
 
 
