@@ -113,7 +113,7 @@ class Wire:
 class Andorinha:
     """A node among fakes."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, replayed: int = 0) -> None:
         self.now = NOW
         self.disk, self.wire = Disk(), Wire()
         self.ledger = ledger
@@ -126,7 +126,7 @@ class Andorinha:
             lambda: self.now,
             self.wire,
             position=0,
-            replayed=0,
+            replayed=replayed,
             written=self.written.extend,
             keep=lambda position, state: self.keep(position, state),
         )
@@ -763,6 +763,16 @@ def test_a_node_that_has_written_nothing_keeps_no_picture() -> None:
         await turns()
         assert await house.close() is None
         assert house.pictures == []
+
+    asyncio.run(main())
+
+
+def test_a_long_replay_is_not_done_again_after_a_start_that_had_nothing_to_write() -> None:
+    async def main() -> None:
+        house = Andorinha(Ledger("AN", "981"), replayed=node_module.PICTURE_EVENTS)
+        await turns()
+        assert await house.close() is None
+        assert house.pictures == [(0, picture(house.ledger))]
 
     asyncio.run(main())
 
