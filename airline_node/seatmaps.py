@@ -19,8 +19,8 @@ from ledger.terms import FlightId, Millis, SeatNo
 Changed = tuple[FlightScheduled | None, FlightId, str]
 
 
-PUBLISH_MS = 50
-"""How long a change may wait for others of the same flight: under load they are told as one."""
+PUBLISH_MS = 250
+"""How long a change may wait for others of the same flight. A sale is a pledge and a moment later a sale: told once."""
 SEAT_EVENTS = (SeatHeld, SeatCommitted, HoldReleased, SeatReturned)
 LETTERS: Mapping[type[AnyEvent], str] = {SeatHeld: HELD, SeatCommitted: SOLD, HoldReleased: FREE, SeatReturned: FREE}
 """What an event makes of its seat; any other leaves every seat as it is."""
