@@ -48,6 +48,8 @@ from ledger.messages import (
 from ledger.terms import CarrierCode, Millis
 
 ANSWER_BYTES_MAX = 256 * 1024
+REQUESTS_AT_ONCE = 1
+"""Under way on one line. More would only make them smaller: what waits for the next one travels together."""
 REQUEST_MS_MAX = 5_000
 """One exchange, connecting included. Past it the outcome is unknown."""
 BLAMING = frozenset({400, 403, 413, 422, 500})
@@ -130,7 +132,9 @@ class Peers:
     async def start(self) -> None:
         """Begin to send. What was owed before leaves at once."""
         self._session = ClientSession(
-            connector=TCPConnector(limit=len(self._lines), limit_per_host=len(KINDS)),
+            connector=TCPConnector(
+                limit=len(self._lines) * REQUESTS_AT_ONCE, limit_per_host=len(KINDS) * REQUESTS_AT_ONCE
+            ),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             timeout=ClientTimeout(total=None),  # `_ask` sets one that also covers the body.
             cookie_jar=DummyCookieJar(),
@@ -139,7 +143,7 @@ class Peers:
         )
         self._opened.push_async_callback(self._session.close)
         for line in self._lines.values():
-            if line.carrier in self._addresses:
+            for _ in range(REQUESTS_AT_ONCE if line.carrier in self._addresses else 0):
                 pump = asyncio.create_task(self._pump(line), name=f"{line.route} to {line.carrier}")
                 pump.add_done_callback(_bury)
                 self._pumps.append(pump)

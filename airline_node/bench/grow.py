@@ -23,7 +23,7 @@ from airline_node.bench.report import Growth, GrowthRow, latency
 from airline_node.bench.run import SEED, Wanted, let_loose, plan
 from airline_node.timetable import SALE_DAYS, load
 from airline_node.up import SERVE
-from ledger.terms import Millis
+from ledger.terms import CarrierCode, Millis
 
 USERS: Final = (16, 128, 512, 1_500)
 CARRIERS: Final = (1, 2, 3)
@@ -77,7 +77,7 @@ def flights(
             with started(folder, command) as nodes:
                 searching = _searches(nodes[0], clock())
                 cost = _cost(nodes, USERS_ELSE, 3, bookings, clock, progress)
-            rows.append(GrowthRow(size, (*cost, *searching, *_start_alone(folder, command))))
+            rows.append(GrowthRow(size, (*cost, *searching, *start_alone(folder, command))))
     columns = (*COST, "search p50 ms", "search p99 ms", "s to ready", "MiB")
     return Growth(title="Flights on sale", axis="flights", columns=columns, rows=tuple(rows))
 
@@ -89,8 +89,8 @@ def events(
     rows = []
     for size in sizes:
         with _emptied(folder):
-            _fill(size, folder, progress)
-            replaying, from_snapshot = _start_alone(folder, SERVE), _start_alone(folder, SERVE)
+            write_logs(size, folder, list(load().carriers), progress)
+            replaying, from_snapshot = start_alone(folder, SERVE), start_alone(folder, SERVE)
             with started(folder) as nodes:
                 cost = _cost(nodes, USERS_ELSE, 3, bookings, clock, progress)
         rows.append(GrowthRow(size, (*cost, *replaying, *from_snapshot)))
@@ -132,7 +132,7 @@ def _searches(node: Node, now: Millis) -> tuple[float, float]:
     return found.p50, found.p99
 
 
-def _start_alone(folder: Path, command: Sequence[str]) -> tuple[float, float]:
+def start_alone(folder: Path, command: Sequence[str]) -> tuple[float, float]:
     """Seconds until one node takes orders while its peers are down, and the MiB that it has then."""
     begun = time.perf_counter()
     with started(folder, command, [ALONE]) as [node]:
@@ -140,8 +140,8 @@ def _start_alone(folder: Path, command: Sequence[str]) -> tuple[float, float]:
         return seconds, (node.spent().resident_bytes or 0) / 2**20
 
 
-def _fill(events: int, folder: Path, progress: Progress) -> None:
-    names = list(load().carriers)
+def write_logs(events: int, folder: Path, names: Sequence[CarrierCode], progress: Progress) -> None:
+    """So many events into the log of each of these carriers, which has none yet, as `folder` keeps them."""
     bar = progress.add_task(f"Writing {events:,} events to each log", total=events * len(names))
     with Crew[str](fill, [(folder / name, name, events) for name in names]) as crew:
         crew.results(lambda count: progress.update(bar, completed=count))
