@@ -34,8 +34,8 @@ from ledger.terms import SEAT_PATTERN, CarrierCode, Centavos, FlightId, Millis, 
 FOLLOW_WAIT_MS = 5_000
 """How long a peer may hold its answer back while it has no news."""
 FOLLOW_TIMEOUT_MS = FOLLOW_WAIT_MS + 5_000
-FOLLOW_PAUSE_MS = 200
-"""Between two questions: under load, many changes of one flight travel as one."""
+FOLLOW_PAUSE_MS = 50
+"""Between two questions. What changes together is gathered where it is published (`seatmaps.PUBLISH_MS`), not here."""
 CATCH_UP_PAUSE_MS = 10
 """The same while a peer has more to tell, so that even an endless tale leaves time for others."""
 STALE_MS = 10_000
