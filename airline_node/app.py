@@ -25,7 +25,7 @@ from airline_node.changes import Changes
 from airline_node.config import Config
 from airline_node.control import Control
 from airline_node.control_routes import CONTROL
-from airline_node.desk import NodeBookings, NodeHouse, NodeOperations, NodeSale
+from airline_node.desk import NodeBookings, NodeHistory, NodeHouse, NodeOperations, NodeSale
 from airline_node.door import JOURNAL, NODE
 from airline_node.evidence.keys import KeyTrouble
 from airline_node.evidence.notary import Changed
@@ -300,6 +300,8 @@ class Parts:
             sale=NodeSale(self._network, timetable, now),
             bookings=NodeBookings(self._node, vault, self._network, timetable, now, self._why_closed),
             operations=NodeOperations(self._control, self._neighbours, self._network, journal, now),
+            history=NodeHistory(journal),
+            people=self._people.for_pages(self._config),
         )
 
     def _private_app(self, journal: Journal) -> web.Application:

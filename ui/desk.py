@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from ledger.events import AnyBookingEvent
 from ledger.messages import BookingView, Refusal
 from ledger.terms import AirportCode, BookingId, CarrierCode, Centavos, FlightId, Millis, SeatNo, carrier_of
 from ui.operations import Operations
+from ui.people import People
 
 
 class DeskClosed(Exception):
@@ -228,6 +230,13 @@ class Bookings(Protocol):
         """Who travels; None if nobody was named yet, or they are erased."""
 
 
+class History(Protocol):
+    """What has happened, from the log."""
+
+    async def of(self, booking: BookingId) -> tuple[AnyBookingEvent, ...]:
+        """In order; empty for a booking that is not known here."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """The node as its pages see it: a part for each subject."""
@@ -236,3 +245,5 @@ class Desk:
     sale: Sale
     bookings: Bookings
     operations: Operations
+    history: History
+    people: People

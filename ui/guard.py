@@ -18,19 +18,27 @@ from ui.page import Refused, fault_page
 Page: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SAFE = frozenset({"GET", "HEAD"})
-POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ]
-)
+
+
+def policy(*sites: str) -> str:
+    """What the browser may load and send. Forms lead to this site, and to these others where a page says so."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "font-src 'self'",
+            "connect-src 'self'",
+            # Chromium holds this against every address that a form's answer sends the browser on to.
+            " ".join(["form-action 'self'", *sites]),
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+POLICY = policy()
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -71,6 +79,8 @@ def guarded(page: Page) -> Page:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers.setdefault("Cache-Control", "no-store")
+        if isinstance(response, web.HTTPException):
+            raise response  # A way to another page: aiohttp takes those that are raised, and warns of others.
         return response
 
     return served

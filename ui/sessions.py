@@ -6,16 +6,21 @@ the cookie is `__Host-`: no other host can set it. On plain http its name says s
 """
 
 import secrets
-from collections.abc import Callable
+import warnings
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
-from aiohttp_session import AbstractStorage, Session, SessionData, get_session, new_session
+from aiohttp.typedefs import Middleware
+from aiohttp_session import AbstractStorage, Session, SessionData, get_session, new_session, session_middleware
 from msgspec import Struct
 
 from ledger.terms import CarrierCode, Millis
 from ui.visitor import VISITOR, Account, Visitor
+
+# aiohttp_session keeps its own things in a request under plain names, and aiohttp would say so in the node's log.
+warnings.filterwarnings("ignore", category=web.NotAppKeyWarning)
 
 TOKEN_BYTES = 32
 CONTENT_BYTES_MAX = 4_096
@@ -90,6 +95,27 @@ class SessionStorage(AbstractStorage):
 
 
 STORAGE = web.AppKey("session_storage", SessionStorage)
+_MIDDLEWARE: web.AppKey[Middleware] = web.AppKey("session_middleware")
+
+
+def add_sessions(app: web.Application, storage: SessionStorage) -> None:
+    """For the pages of this application that are `remembered`."""
+    app[STORAGE] = storage
+    app[_MIDDLEWARE] = session_middleware(storage)
+
+
+def remembered(
+    page: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The page with the visitor's session, which is read when it is first asked for and kept if it has changed.
+
+    It stands around a page and not, as a middleware would, around everything: the API never pays for it.
+    """
+
+    async def served(request: web.Request) -> web.StreamResponse:
+        return await request.app[_MIDDLEWARE](request, page)
+
+    return served
 
 
 async def log_in(request: web.Request, account: Account) -> None:

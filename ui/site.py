@@ -10,13 +10,14 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from ui import booking, figures, language, search, seats
+from ui import accounts, booking, figures, language, search, seats, ticket, trips
 from ui.assets import ROOT as ASSETS
 from ui.assets import Assets
 from ui.desk import Desk
 from ui.guard import guarded
 from ui.page import DESK, FRAME, Frame, Refused, own_path, read_query
 from ui.room import Room
+from ui.sessions import SessionStorage, add_sessions, remembered
 from ui.streams import STREAMS, Streams
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ FIGURES = (
 """The filters of every template, from `ui.figures`."""
 YEAR_S = 365 * 24 * 3600
 
-ROOMS: tuple[Room, ...] = (search.ROOM, seats.ROOM, booking.ROOM)
+ROOMS: tuple[Room, ...] = (search.ROOM, seats.ROOM, booking.ROOM, ticket.ROOM, trips.ROOM, accounts.ROOM)
 
 
 def add_site(app: web.Application, desk: Desk, rooms: tuple[Room, ...] = ROOMS) -> None:
@@ -40,6 +41,8 @@ def add_site(app: web.Application, desk: Desk, rooms: tuple[Room, ...] = ROOMS) 
         headers=[room.header for room in rooms if room.header],
         contexts=[room.context for room in rooms if room.context],
     )
+    secure = desk.people.site.startswith("https://")
+    add_sessions(app, SessionStorage(desk.people.sessions, desk.house.carrier.code, desk.house.now, secure=secure))
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
     _templates(app, desk, assets)
@@ -47,7 +50,7 @@ def add_site(app: web.Application, desk: Desk, rooms: tuple[Room, ...] = ROOMS) 
     app.router.add_get("/language/{language}", guarded(_choose_language))
     for room in rooms:
         for route in room.routes:
-            app.router.add_route(route.method, route.path, guarded(route.page))
+            app.router.add_route(route.method, route.path, guarded(remembered(route.page)))
     # Last: whatever no room has taken is a page that is not there.
     app.router.add_route("*", f"/{{path:(?!(?:{NOT_PAGES})(?:/|$)).*}}", _missing)
 
@@ -87,6 +90,7 @@ async def _missing(request: web.Request) -> web.StreamResponse:
 
 
 @guarded
+@remembered
 async def _not_found(_request: web.Request) -> web.Response:
     raise Refused(HTTPStatus.NOT_FOUND)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from urllib.parse import urlencode
 
 from aiohttp import web
-from aiohttp_session import get_session
+from aiohttp_session import STORAGE_KEY, get_session
 from msgspec import Struct
 
 from ledger.terms import CarrierCode
@@ -66,7 +66,12 @@ VISITOR: web.RequestKey[Visitor] = web.RequestKey("visitor", Visitor)
 
 
 async def visitor(request: web.Request) -> Visitor:
-    """Read once a request. A guest is not remembered, and no cookie is set, by asking."""
+    """Read once a request. A guest is not remembered, and no cookie is set, by asking.
+
+    On a page that could not even be begun (it was sent from another site) everybody is a guest.
+    """
+    if STORAGE_KEY not in request:
+        return Visitor()
     await get_session(request)
     return request[VISITOR]
 

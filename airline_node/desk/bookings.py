@@ -1,15 +1,15 @@
 """Orders from the pages: the same commands that the API gives, with the same checks before them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from msgspec import UNSET
 
+from airline_node.desk.words import in_the_pages_words
 from airline_node.door import encoded
 from airline_node.network import Network
-from airline_node.node import ANSWER_MS, Busy, Node, Stopped
+from airline_node.node import ANSWER_MS, Node
 from airline_node.timetable import Timetable
-from airline_node.vault import Contact, Passenger, Travellers, Vault, VaultTrouble
+from airline_node.vault import Contact, Passenger, Travellers, Vault
 from airline_node.wire import SegmentWanted, in_this_world
 from ledger.messages import (
     BookingView,
@@ -21,7 +21,7 @@ from ledger.messages import (
     TravellerCommand,
 )
 from ledger.terms import BookingId, Millis
-from ui.desk import DeskClosed, DeskUnsure, Names, Order
+from ui.desk import DeskClosed, Names, Order
 
 
 class NodeBookings:
@@ -66,7 +66,7 @@ class NodeBookings:
     async def buy(self, booking: BookingId, names: Names, wait_ms: Millis) -> BookingView | Refusal:
         passengers = tuple(Passenger(name=name) for name in names.passengers)
         self._be_open()
-        with _in_the_pages_words():
+        with in_the_pages_words():
             # Whoever was named first travels: the vault keeps them, whatever is sent again.
             await self._vault.keep(booking, Travellers(passengers=passengers, contact=Contact(email=names.email)))
         return await self._order(ConfirmBooking(booking), wait_ms)
@@ -75,17 +75,17 @@ class NodeBookings:
         return await self._order(CancelBooking(booking), ANSWER_MS)
 
     async def read(self, booking: BookingId) -> BookingView | Refusal:
-        with _in_the_pages_words():
+        with in_the_pages_words():
             return await self._node.handle(ReadBooking(booking))
 
     async def names(self, booking: BookingId) -> Names | None:
-        with _in_the_pages_words():
+        with in_the_pages_words():
             kept = await self._vault.travellers(booking)
         return Names(tuple(who.name for who in kept.passengers), kept.contact.email) if kept else None
 
     async def _order(self, command: TravellerCommand, wait_ms: Millis) -> BookingView | Refusal:
         self._be_open()
-        with _in_the_pages_words():
+        with in_the_pages_words():
             return await self._node.handle(command, wait_ms)
 
     def _be_open(self) -> None:
@@ -93,16 +93,3 @@ class NodeBookings:
             raise DeskClosed(why)
         if self._node.crowded:
             raise DeskClosed("too many orders are waiting already")
-
-
-@contextmanager
-def _in_the_pages_words() -> Iterator[None]:
-    try:
-        yield
-    except Busy as trouble:
-        raise DeskClosed(str(trouble)) from trouble
-    except VaultTrouble as trouble:
-        # It is asked before the node is, or only read: nothing was ordered yet.
-        raise DeskClosed(str(trouble)) from trouble
-    except Stopped as trouble:
-        raise DeskUnsure(str(trouble)) from trouble

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Callable
 from math import ceil
 
+from airline_node.desk.words import for_pages
 from airline_node.people.passwords import Passwords
+from airline_node.people.sessions import Sessions
 from airline_node.people.throttle import Throttle, neighbourhood
 from airline_node.vault.accounts import (
     FindCredentials,
@@ -19,10 +21,9 @@ from airline_node.vault.accounts import (
     new_account_id,
 )
 from airline_node.vault.file import VaultFile
-from airline_node.vault.sessions import Sessions
 from airline_node.vault.trips import ForgetTrips
 from ledger.terms import CarrierCode, Millis
-from ui.accounts.desk import Taken, Wait, Wrong
+from ui.people import Taken, Wait, Wrong
 from ui.visitor import Account, AccountId
 
 FREE_TRIES = 5
@@ -47,6 +48,7 @@ class Accounts:
     def close(self) -> None:
         self._passwords.close()
 
+    @for_pages
     async def log_in(self, *, email: str, password: str, address: str) -> Account | Wrong | Wait:
         place = neighbourhood(address)
         key = (address_key(email), place)
@@ -68,6 +70,7 @@ class Accounts:
             await self._file.ask(Rehash(known.account.id, known.password_hash, fresh))
         return known.account
 
+    @for_pages
     async def register(self, *, name: str, email: str, password: str, address: str) -> Account | Taken | Wait:
         """Who registers twice is logged in; with another password it is a guess, and counts as one."""
         place = neighbourhood(address)
@@ -81,6 +84,7 @@ class Accounts:
         known = await self.log_in(email=email, password=password, address=address)
         return Taken() if isinstance(known, Wrong) else known
 
+    @for_pages
     async def remove(self, account: AccountId) -> None:
         assert account.startswith(self._me), "another airline's account is not ours to erase"
         await self._file.ask(RemoveAccount(account))

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
 from ledger.terms import CarrierCode, Millis
-from ui.accounts.desk import Silent
+from ui.people import Silent
 
 T = TypeVar("T")
 

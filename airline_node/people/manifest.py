@@ -51,7 +51,7 @@ from ledger.terms import (
     TicketNo,
     carrier_of,
 )
-from ui.accounts.desk import Silent
+from ui.people import Silent
 
 LOOK_MS = 1_000
 """Between two looks at the log: names are not urgent, and many travel as one."""

@@ -12,12 +12,13 @@ from airline_node.people.accounts import Accounts
 from airline_node.people.asking import Asking
 from airline_node.people.manifest import Manifest
 from airline_node.people.routes import MANIFEST, PREFIXES, TRIPS, VOUCHING, add_people_routes
+from airline_node.people.sessions import Sessions
 from airline_node.people.trips import Trips
 from airline_node.people.vouching import Vouching
 from airline_node.timetable import Timetable
 from airline_node.vault import Vault
-from airline_node.vault.sessions import Sessions
 from ledger.terms import Millis
+from ui.people import People as PagesPeople
 
 
 class People:
@@ -49,6 +50,16 @@ class People:
     async def close(self) -> None:
         await self._asking.close()
         self.accounts.close()
+
+    def for_pages(self, config: Config) -> PagesPeople:
+        return PagesPeople(
+            accounts=self.accounts,
+            vouching=self.vouching,
+            trips=self.trips,
+            sessions=self.sessions,
+            site=config.site,
+            proxies=config.proxies,
+        )
 
     def add_to_public(self, app: web.Application) -> None:
         app[MANIFEST] = self.manifest

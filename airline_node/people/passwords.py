@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ui.accounts.desk import Crowded
+from ui.people import Crowded
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from airline_node.desk.words import for_pages
 from airline_node.node import Node
 from airline_node.people.asking import Asking
 from airline_node.people.vouching import CheckedAccount
@@ -17,8 +18,7 @@ from airline_node.vault.file import VaultFile
 from airline_node.vault.trips import AddTrip, ReadTrips
 from ledger.messages import BookingView, ReadBooking
 from ledger.terms import BookingId, CarrierCode, Millis
-from ui.accounts.desk import Silent
-from ui.trips.desk import MyTrips, Trip, TripSegment
+from ui.people import MyTrips, Silent, Trip, TripSegment
 from ui.visitor import AccountId
 
 TRIPS_MAX = 50
@@ -45,10 +45,12 @@ class Trips:
         self._asking = asking
         self._now = now
 
+    @for_pages
     async def add(self, account: AccountId, booking: BookingId) -> None:
         """This booking here is that account's. On disk when this returns; a second time changes nothing."""
         await self._file.ask(AddTrip(account, booking, self._now()))
 
+    @for_pages
     async def of(self, account: AccountId) -> MyTrips:
         """At all airlines."""
         here, others = await asyncio.gather(

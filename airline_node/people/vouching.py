@@ -16,6 +16,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from airline_node.desk.words import for_pages
 from airline_node.people.asking import Asking
 from airline_node.vault.codes import IssueCode, RedeemCode
 from airline_node.vault.file import VaultFile
@@ -64,6 +65,7 @@ class Vouching:
 
     # ---- at home ----------------------------------------------------------------------------------------------------
 
+    @for_pages
     async def vouch(self, account: AccountId, carrier: CarrierCode, challenge: str) -> str:
         """A code for one of our own accounts. `challenge` is 32 bytes in base64url."""
         code = secrets.token_urlsafe(CODE_BYTES)
@@ -78,6 +80,7 @@ class Vouching:
 
     # ---- away from home ---------------------------------------------------------------------------------------------
 
+    @for_pages
     async def vouched(self, carrier: CarrierCode, code: str, secret: str) -> Account | None:
         """Who that airline says it is. An airline vouches for its own accounts alone. Raises `Silent`."""
         [told] = await self._asking.ask(carrier, "vouch", [Vouch(code, secret)], Vouched)

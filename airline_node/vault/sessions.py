@@ -9,12 +9,11 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-import orjson
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, bindparam, delete, func, select, update
 
 from airline_node.vault.accounts import account_of
-from airline_node.vault.file import TABLES, Ask, VaultFile
-from ledger.terms import CarrierCode, Millis
+from airline_node.vault.file import TABLES, Ask
+from ledger.terms import Millis
 from ui.sessions import LoadedSession
 from ui.visitor import Account, AccountId
 
@@ -28,37 +27,7 @@ SESSIONS_PER_ACCOUNT_MAX = 10
 """One more login ends the one that was unused for the longest."""
 
 
-class Sessions:
-    """What `ui.sessions` keeps its sessions in."""
-
-    def __init__(self, file: VaultFile, me: CarrierCode) -> None:
-        self._file = file
-        self._me = me
-
-    async def load(self, token: str, now: Millis) -> LoadedSession | None:
-        """None for a token that was never given, or whose session is over."""
-        return await self._file.ask(_Load(_hash(token), now))
-
-    async def open(self, token: str, account: Account | None, content: bytes, now: Millis) -> None:
-        """Another airline's account is kept as that airline described it. It has no role here."""
-        who = None
-        if account is not None and account.home != self._me:
-            assert not account.roles, "roles are not vouched for"
-            who = orjson.dumps(msgspec.to_builtins(account))
-        await self._file.ask(_Open(_hash(token), account.id if account else None, who, content, now))
-
-    async def save(self, token: str, content: bytes) -> None:
-        """Nothing happens to a session that is over."""
-        await self._file.ask(_Save(_hash(token), content))
-
-    async def end(self, token: str) -> None:
-        await self._file.ask(_End(_hash(token)))
-
-    async def end_all(self, account: AccountId) -> None:
-        await self._file.ask(_EndAll(account))
-
-
-class _Load(Ask[LoadedSession | None], frozen=True, eq=False):
+class LoadSession(Ask[LoadedSession | None], frozen=True, eq=False):
     key: bytes
     now: Millis
 
@@ -76,7 +45,7 @@ class _Load(Ask[LoadedSession | None], frozen=True, eq=False):
         return LoadedSession(content=row.content, account=account)
 
 
-class _Open(Ask[None], frozen=True, eq=False):
+class OpenSession(Ask[None], frozen=True, eq=False):
     key: bytes
     account: AccountId | None
     who: bytes | None
@@ -101,7 +70,7 @@ class _Open(Ask[None], frozen=True, eq=False):
         connection.execute(_SESSIONS.insert(), row)
 
 
-class _Save(Ask[None], frozen=True, eq=False):
+class SaveSession(Ask[None], frozen=True, eq=False):
     key: bytes
     content: bytes
 
@@ -109,21 +78,21 @@ class _Save(Ask[None], frozen=True, eq=False):
         connection.execute(update(_SESSIONS).where(_SESSIONS.c.key == self.key).values(content=self.content))
 
 
-class _End(Ask[None], frozen=True, eq=False):
+class EndSession(Ask[None], frozen=True, eq=False):
     key: bytes
 
     def do(self, connection: Connection) -> None:
         connection.execute(_DELETE, {"k": self.key})
 
 
-class _EndAll(Ask[None], frozen=True, eq=False):
+class EndSessions(Ask[None], frozen=True, eq=False):
     account: AccountId
 
     def do(self, connection: Connection) -> None:
         connection.execute(delete(_SESSIONS).where(_SESSIONS.c.account == self.account))
 
 
-def _hash(token: str) -> bytes:
+def key_of(token: str) -> bytes:
     # Not keyed and not slow: a token has 256 random bits, so nobody guesses one from its hash.
     return sha256(token.encode()).digest()
 

@@ -10,11 +10,11 @@ import pytest
 from airline_node.people import passwords
 from airline_node.people.accounts import FREE_TRIES, Accounts
 from airline_node.people.passwords import HASHER, Passwords
+from airline_node.people.sessions import Sessions
 from airline_node.vault import Vault
 from airline_node.vault.accounts import FindCredentials, Rehash, SetRole
-from airline_node.vault.sessions import Sessions
 from ledger.terms import Millis
-from ui.accounts.desk import Crowded, Taken, Wait, Wrong
+from ui.people import Crowded, Taken, Wait, Wrong
 from ui.visitor import Account, Role
 
 NOW = 1_800_000_000_000

@@ -39,7 +39,7 @@ from tests.node.test_app import (
     order,
     settles,
 )
-from ui.accounts.desk import Silent
+from ui.people import Silent
 
 NOW = 1_797_000_000_000  # 2026-12-11
 DAY = "2026-12-14"

@@ -9,9 +9,10 @@ from aiohttp import ClientSession, CookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp_session import get_session, session_middleware
 
+from airline_node.people.sessions import Sessions
 from airline_node.vault import Vault, sessions
 from airline_node.vault.accounts import Register, RemoveAccount, SetRole
-from airline_node.vault.sessions import AGE_MS_MAX, IDLE_MS, TOUCH_MS, Sessions
+from airline_node.vault.sessions import AGE_MS_MAX, IDLE_MS, TOUCH_MS
 from ui.sessions import STORAGE, SessionStorage, log_in, log_out
 from ui.visitor import Account, Role, require, visitor
 

@@ -21,7 +21,7 @@ from airline_node.people.vouching import Vouching
 from airline_node.vault import Vault
 from airline_node.vault.accounts import Register, RemoveAccount, SetRole
 from airline_node.vault.codes import CODE_MS, CODES_PER_ACCOUNT_MAX
-from ui.accounts.desk import Silent
+from ui.people import Silent
 from ui.visitor import Account, Role
 
 NOW = 1_800_000_000_000

@@ -25,6 +25,7 @@ from ui.seats.chosen import Chosen, leg_number, read, seat_names
 from ui.seats.routes import seats_page
 from ui.streams import BEAT, STREAMS, event
 from ui.timeline import timeline
+from ui.visitor import visitor
 
 BEAT_S = 5.0
 AT_ONCE_MS: Millis = 1
@@ -79,10 +80,7 @@ def _wait_ms(form: MultiMapping[str]) -> Millis:
 async def show(request: web.Request) -> web.Response:
     booking = _booking(request)
     view = await _known(desk(request), booking)
-    names = await desk(request).bookings.names(booking)
-    passengers = len(view.segments[0].seats) or 1
-    paid = payment.blank(passengers, names.passengers if names else (), names.email if names else "")
-    return await _page(request, view, paid)
+    return await _page(request, view, await _blank(request, view))
 
 
 async def pay(request: web.Request) -> web.Response:
@@ -94,8 +92,21 @@ async def pay(request: web.Request) -> web.Response:
     paid = payment.read(form, len(view.segments[0].seats))
     if paid.faults:
         return await _page(request, view, paid, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    if account := (await visitor(request)).account:
+        # Before it is bought: what is bought is then on the list of their trips, whatever happens in between.
+        await node.people.trips.add(account.id, booking)
     await node.bookings.buy(booking, paid.travellers, _wait_ms(form))
     go(f"/bookings/{booking}")
+
+
+async def _blank(request: web.Request, view: BookingView) -> payment.Paid:
+    """The form with what is known already: who was named for this booking, else who is logged in."""
+    passengers = len(view.segments[0].seats) or 1
+    if names := await desk(request).bookings.names(view.booking):
+        return payment.blank(passengers, names.passengers, names.email)
+    if account := (await visitor(request)).account:
+        return payment.blank(passengers, (account.name,), account.email)
+    return payment.blank(passengers)
 
 
 async def let_go(request: web.Request) -> web.Response:
@@ -157,7 +168,7 @@ async def _changes(request: web.Request, node: Desk, booking: BookingId, seen: s
             woken.clear()
             view = await _known(node, booking)
             if (mark := _mark(node, view)) != seen:
-                paid = payment.blank(len(view.segments[0].seats) or 1)
+                paid = await _blank(request, view)
                 whole = seen.partition(".")[0] != mark.partition(".")[0]
                 yield event(fragment(request, "booking/changed.html", whole=whole, **_stage(node, view, paid)), id=mark)
                 seen = mark
