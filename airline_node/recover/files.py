@@ -136,9 +136,12 @@ def _opened(rows: sqlite3.Cursor) -> Iterator[tuple[int, Recorded]]:
     while some := rows.fetchmany(ROWS_AT_ONCE):
         for row, stream, version, tag, state in some:
             try:
-                yield row, opened(stream, version, tag, bytes(state))
+                if not isinstance(state, bytes):  # SQLite keeps whatever it is given
+                    raise BadRow("it is no row of bytes")
+                recorded = opened(stream, version, tag, state)
             except BadRow as fault:
                 raise FilesTrouble(f"position {row}, {stream} version {version} is damaged: {fault}") from fault
+            yield row, recorded
 
 
 def _connect(path: Path) -> sqlite3.Connection:

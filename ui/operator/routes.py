@@ -32,6 +32,8 @@ from ui.visitor import Role, Visitor, require, visitor
 
 LOOK_S = 2.0
 """The page looks again so often, and is told when it would show something else."""
+LOOK_AGAIN_S = 10
+"""The same without scripts."""
 NAME_MAX = 80
 WORDS_MAX = 300
 FLIGHTS_SHOWN = 40
@@ -46,7 +48,15 @@ async def show(request: web.Request) -> web.Response:
     await require(request, Role.OPERATOR)
     seen = await _overview(request)
     asked = "asked" in read_query(request)
-    return await render(request, "operator/page.html", seen=seen, mark=_mark(seen), at=_clock(request), asked=asked)
+    return await render(
+        request,
+        "operator/page.html",
+        seen=seen,
+        mark=_mark(seen),
+        at=_clock(request),
+        asked=asked,
+        look_again_s=LOOK_AGAIN_S,
+    )
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -98,6 +108,11 @@ def clock(at: Millis) -> str:
     return f"{datetime.fromtimestamp(at / 1000, HOME_ZONE):%H:%M:%S}"
 
 
+def fine_clock(at: Millis) -> str:
+    """`03:12:09.120`: a purchase is over within a blink."""
+    return f"{clock(at)}.{at % 1000:03d}"
+
+
 # ---- one booking ----------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +144,7 @@ async def _booking_page(
         drawn=diagram(accounts),
         rows=[(row(one, now), one, _actions(one, known, now)) for one in mine],
         clock=clock,
+        fine_clock=fine_clock,
         force_word=force_word,
         faults=faults or {},
         entered=entered or {},
