@@ -51,8 +51,8 @@ ANSWER_MS = 15_000
 """So long a traveller waits for the carriers; then the answer is that it is not known yet."""
 READ_MS = 5_000
 ALARM_MS_MAX = 60_000
-PICTURE_EVENTS = 50_000
-"""A start replays about so many events at most, if the newest snapshot is sound."""
+PICTURE_EVENTS = 200_000
+"""A start replays about so many events at most, if the newest snapshot is sound: a second. A picture stops the loop."""
 
 log = logging.getLogger(__name__)
 Asker: TypeAlias = asyncio.Future[Sequence[Answer]]

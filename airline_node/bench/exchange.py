@@ -11,10 +11,12 @@ from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple, TypeVar, cast
 
 from airline_node.config import Address
+from ledger.terms import Millis
 
 T = TypeVar("T")
 
 ANSWER_BYTES_MAX: Final = 2**20
+ANSWER_MS_MAX: Final[Millis] = 30_000
 HEAD_END: Final = b"\r\n\r\n"
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})[ \r]")
 LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,7})[ \t]*\r\n", re.IGNORECASE)
@@ -42,15 +44,18 @@ class Line(asyncio.Protocol):
         return line
 
     async def ask(self, request: bytes) -> Reply:
-        """Send a whole request and await its answer. After a `ConnectionError` it may have arrived all the same."""
+        """Send a whole request and await its answer. After any `OSError` it may have arrived all the same."""
         assert self._asker is None, "one request at a time"
         if self._transport is None:
             raise ConnectionResetError("there is no connection")
-        self._asker = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._asker = loop.create_future()
         self._transport.write(request)
+        alarm = loop.call_later(ANSWER_MS_MAX / 1000, self._run_out)  # at a quarter of what asyncio.timeout costs
         try:
             return await self._asker
         finally:
+            alarm.cancel()
             self._asker = None
 
     @property
@@ -95,6 +100,11 @@ class Line(asyncio.Protocol):
             self._give_up("more was answered than asked")
         elif not self._asker.done():
             self._asker.set_result(reply)
+
+    def _run_out(self) -> None:
+        if self._asker is not None and not self._asker.done():
+            self._asker.set_exception(TimeoutError())
+        self.close()
 
     def _give_up(self, why: str) -> None:
         if self._asker is not None and not self._asker.done():

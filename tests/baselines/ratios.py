@@ -49,9 +49,6 @@ USERS: Final = 256
 CROWD: Final = 1_500
 CABIN: Final = 180
 ALONE: Final = "AN"
-SHORT_LOG: Final = 10_000
-LONG_LOG: Final = 1_000_000
-LONGEST_LOG: Final = 5_000_000
 HEARD_MS: Final[Millis] = 1_000
 """After this every node has heard what the others have sold."""
 PAPER_WIDTH: Final = 150
@@ -62,7 +59,7 @@ Figures: TypeAlias = Mapping[str, float]
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many are asked for in one turn: enough for seconds, few enough for a session of minutes."""
+    """How many are asked for in one turn: enough for seconds, few enough for minutes. And the events in the logs."""
 
     two: int = 6_000
     three: int = 4_000
@@ -71,6 +68,9 @@ class Counts(Struct, frozen=True, kw_only=True):
     original: int = 240
     empty: int = 20_000
     unbatched: int = 3_000
+    short_log: int = 10_000
+    long_log: int = 1_000_000
+    longest_log: int = 5_000_000
 
 
 class Bar(Struct, frozen=True):
@@ -231,7 +231,7 @@ def batching(session: Session) -> Iterator[Figures]:
 
 
 def starts(session: Session) -> Iterator[Figures]:
-    short, long = (written(session, events, [ALONE]) for events in (SHORT_LOG, LONG_LOG))
+    short, long = (written(session, events, [ALONE]) for events in (session.counts.short_log, session.counts.long_log))
     for folder in (short, long):
         start_alone(folder, SERVE)  # when it ends it leaves a snapshot
     for _ in session.rounds("Starts"):
@@ -245,7 +245,7 @@ def starts(session: Session) -> Iterator[Figures]:
 
 
 def long_logs(session: Session) -> Iterator[Figures]:
-    counts, folder = session.counts, written(session, LONGEST_LOG, list(load().carriers))
+    counts, folder = session.counts, written(session, session.counts.longest_log, list(load().carriers))
     with started(session.folder / "empty") as nodes, started(folder) as others:
         for _ in session.rounds("Long logs"):
             _, light = session.sell(nodes, USERS, counts.two, 2)
@@ -317,7 +317,7 @@ def main(
         ".passcom/bench-logs"
     ),
     json: Annotated[Path | None, typer.Option(help="Write all figures there too.")] = None,
-    part: Annotated[float, typer.Option(min=0.001, max=1, help="Of all bookings: for a quick look.")] = 1.0,
+    part: Annotated[float, typer.Option(min=0.001, max=1, help="Of all bookings and logs: for a quick look.")] = 1.0,
 ) -> None:
     """Measure every ratio that must be reached. Exit code 1 if one is not."""
     if unknown := set(only or ()) - SESSIONS.keys():
