@@ -21,6 +21,7 @@ from ledger.events import AnyEvent, FlightScheduled, Recorded, StreamName, strea
 from ledger.messages import (
     BookingView,
     ConfirmBooking,
+    ExtendBooking,
     ForceState,
     Forcing,
     OpenBooking,
@@ -74,6 +75,7 @@ class BookingAnswer(Struct, frozen=True, kw_only=True):
     total: Centavos
     currency: str
     hold_until: datetime | None
+    extensible_until: datetime | None
     reason: str | None
     detail: str | None
     tickets: tuple[TicketNo, ...]
@@ -104,7 +106,10 @@ def booking_answer(
     match told.status, command:
         case ((Status.HOLDING | Status.CONFIRMING), _):
             return Answer(HTTPStatus.ACCEPTED, view, {**LATER, **here})
-        case ((Status.REFUSED | Status.EXPIRED | Status.CANCELLED), (OpenBooking() | ConfirmBooking())):
+        case (
+            (Status.REFUSED | Status.EXPIRED | Status.CANCELLED),
+            (OpenBooking() | ExtendBooking() | ConfirmBooking()),
+        ):
             detail = told.detail or f"the booking is {told.status}"
             return problem(HTTPStatus.CONFLICT, told.reason or told.status, detail)
         case _, OpenBooking():
@@ -121,6 +126,7 @@ def _booking(view: BookingView, passengers: tuple[Passenger, ...] | UnsetType) -
         total=view.total,
         currency=CURRENCY,
         hold_until=None if view.hold_until is None else instant(view.hold_until),
+        extensible_until=None if view.extensible_until is None else instant(view.extensible_until),
         reason=view.reason,
         detail=view.detail,
         tickets=view.tickets,

@@ -39,7 +39,7 @@ from airline_node.people.routes import MANIFEST
 from airline_node.timetable import Airport, Timetable
 from airline_node.tokens import TOKENS, let_in
 from airline_node.vault import Travellers, Vault
-from ledger.messages import BookingView, CancelBooking, ConfirmBooking, ReadBooking, TravellerCommand
+from ledger.messages import BookingView, CancelBooking, ConfirmBooking, ExtendBooking, ReadBooking, TravellerCommand
 from ledger.terms import AirportCode, BookingId, Millis
 
 BODY_BYTES_MAX = 64 * 1024
@@ -81,6 +81,10 @@ async def open_booking(request: web.Request) -> web.Response:
 
 async def confirm_booking(request: web.Request) -> web.Response:
     return await _order(request, ConfirmBooking(_booking(request)))
+
+
+async def extend_booking(request: web.Request) -> web.Response:
+    return await _order(request, ExtendBooking(_booking(request)))
 
 
 async def cancel_booking(request: web.Request) -> web.Response:
@@ -244,6 +248,14 @@ ROUTES = (
         path="/api/bookings/{booking}/confirm",
         summary="Buy what is held.",
         serve=confirm_booking,
+        answers={200: answers.BookingAnswer, 202: answers.BookingAnswer},
+        problems=(404, 409, 422, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/bookings/{booking}/extend",
+        summary="Hold the seats for ten minutes from now, as far as `extensible_until` allows.",
+        serve=extend_booking,
         answers={200: answers.BookingAnswer, 202: answers.BookingAnswer},
         problems=(404, 409, 422, 503),
     ),

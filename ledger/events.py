@@ -55,6 +55,7 @@ class FlightScheduled(FlightEvent, frozen=True, kw_only=True, tag="flight-schedu
 class SeatHeld(FlightEvent, frozen=True, kw_only=True, tag="seat-held"):
     """One booking's hold on one seat: timed while `expires_at` is set, else pledged: a yes vote.
 
+    A timed hold that is extended is written again, with its new end.
     A pledge names all that this carrier needs to finish without hearing from the coordinator again:
     the booking's other flights to ask, and the ticket and coupon that it becomes.
     """
@@ -174,6 +175,13 @@ class BookingOpened(BookingEvent, frozen=True, kw_only=True, tag="booking-opened
     hold_until: Millis
 
 
+class HoldExtended(BookingEvent, frozen=True, kw_only=True, tag="hold-extended"):
+    """The traveller asked for more time: the `extension`-th time, and every carrier is asked to hold until then."""
+
+    extension: int
+    hold_until: Millis
+
+
 class VotingStarted(BookingEvent, frozen=True, kw_only=True, tag="voting-started"):
     """Written before any prepare leaves. Tickets are allotted here, one a passenger; an abort leaves a gap."""
 
@@ -226,7 +234,7 @@ AnyFlightEvent: TypeAlias = (
     | MismatchAcknowledged
 )
 AnyBookingEvent: TypeAlias = (
-    BookingOpened | VotingStarted | BookingCommitted | BookingAborted | BookingSettled | BookingCancelled
+    BookingOpened | HoldExtended | VotingStarted | BookingCommitted | BookingAborted | BookingSettled | BookingCancelled
 )
 AnyEvent: TypeAlias = AnyFlightEvent | AnyBookingEvent
 

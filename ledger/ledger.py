@@ -24,6 +24,7 @@ from ledger.events import (
     BookingOpened,
     Event,
     FlightEvent,
+    HoldExtended,
     Recorded,
     RefusalReason,
     SeatHeld,
@@ -42,6 +43,7 @@ from ledger.messages import (
     Commit,
     ConfirmBooking,
     Conflict,
+    ExtendBooking,
     ForceMessage,
     Forcing,
     Hold,
@@ -126,7 +128,7 @@ class Ledger:
     def missing(self, command: Command) -> StreamName | None:
         """The stream that must be read back (`load`) before this command, if its machine is not in memory."""
         match command:
-            case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
+            case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
                 return None if command.booking in self.bookings else booking_stream(command.booking)
             case Inquire() if command.coordinator == self.carrier:
                 return None if command.booking in self.bookings else booking_stream(command.booking)
@@ -138,7 +140,7 @@ class Ledger:
     def handle(self, command: Command, now: Millis) -> Answer:
         """Decide, evolve, reply. The answer is to be kept back until what `take` gives is on disk."""
         match command:
-            case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
+            case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
                 return self._ask_booking(command.booking, command, now)
             case Inquire() if command.coordinator == self.carrier:
                 return self._ask_booking(command.booking, command, now)
@@ -283,7 +285,7 @@ class Ledger:
             if isinstance(event, Event):
                 self._records.append(Recorded(booking.version + 1, event))
             coordinator.evolve(booking, event)
-            watched |= isinstance(event, (BookingOpened, VotingStarted))
+            watched |= isinstance(event, (BookingOpened, HoldExtended, VotingStarted))
         if watched:  # by the phase that it ends in: a purchase in one step has no hold to run out
             self._watch(_booking_due(booking))
         self._moved[booking.id] = None

@@ -15,8 +15,10 @@ from ledger.events import AbortReason, FlightScheduled
 from ledger.terms import (
     BOOKING_PATTERN,
     CARRIER_PATTERN,
+    EXTENDED_MS_MIN,
     FLIGHT_PATTERN,
     HOLD_MS,
+    HOLDS_MS_MAX,
     PASSENGERS_MAX,
     SEAT_PATTERN,
     SEGMENTS_MAX,
@@ -37,6 +39,7 @@ CheckedFlight = Annotated[FlightId, Meta(pattern=FLIGHT_PATTERN)]
 CheckedSeat = Annotated[SeatNo, Meta(pattern=SEAT_PATTERN)]
 CheckedBooking = Annotated[BookingId, Meta(pattern=BOOKING_PATTERN)]
 CheckedCount = Annotated[int, Meta(ge=1, le=PASSENGERS_MAX)]
+CheckedExtension = Annotated[int, Meta(ge=0, le=HOLDS_MS_MAX // EXTENDED_MS_MIN)]
 CheckedInstant = Annotated[Millis, Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
 CheckedTicket = Annotated[TicketNo, Meta(pattern=r"^[0-9]{13}$(?!\n)")]
 
@@ -67,9 +70,13 @@ class SeatsWanted(ClaimMessage, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Hold(SeatsWanted, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hold"):
-    """A timed hold, please, lasting so many milliseconds by your own clock. Answered `Held` or `Refused`."""
+    """A timed hold, please, lasting so many milliseconds by your own clock. Answered `Held` or `Refused`.
+
+    With another `extension` than the last one, the hold that is there lasts so long from now on.
+    """
 
     lasting: Annotated[int, Meta(ge=1, le=HOLD_MS)]
+    extension: CheckedExtension = 0
 
 
 class Prepare(SeatsWanted, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepare"):
@@ -129,6 +136,7 @@ class Held(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
     seats: Annotated[tuple[CheckedSeat, ...], Meta(min_length=1, max_length=PASSENGERS_MAX)]
     expires_at: CheckedInstant
+    extension: CheckedExtension = 0
 
 
 class Pledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pledged"):
@@ -200,6 +208,12 @@ class ConfirmBooking(Struct, frozen=True):
     booking: BookingId
 
 
+class ExtendBooking(Struct, frozen=True):
+    """Hold the seats for longer. Where no more is to be gained the booking stays as it is."""
+
+    booking: BookingId
+
+
 class CancelBooking(Struct, frozen=True):
     booking: BookingId
 
@@ -211,7 +225,7 @@ class ReadBooking(Struct, frozen=True):
     body_hash: str = ""
 
 
-TravellerCommand: TypeAlias = OpenBooking | ConfirmBooking | CancelBooking | ReadBooking
+TravellerCommand: TypeAlias = OpenBooking | ExtendBooking | ConfirmBooking | CancelBooking | ReadBooking
 
 
 @direct
@@ -250,13 +264,17 @@ class SegmentView(Struct, frozen=True, kw_only=True):
 
 
 class BookingView(Struct, frozen=True, kw_only=True):
-    """A booking as its traveller may see it. `pending` are the carriers yet to record what was decided."""
+    """A booking as its traveller may see it. `pending` are the carriers yet to record what was decided.
+
+    `hold_until` is when its hold ends if nothing is done, `extensible_until` the end that no extension goes beyond.
+    """
 
     booking: BookingId
     locator: Locator
     status: Status
     total: Centavos
     hold_until: Millis | None
+    extensible_until: Millis | None = None
     reason: AbortReason | None
     detail: str | None
     tickets: tuple[TicketNo, ...]

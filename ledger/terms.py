@@ -36,6 +36,10 @@ PASSENGERS_MAX = 9
 SEGMENTS_MAX = 4
 HOLD_MS = 10 * 60_000
 """How long a traveller's hold lasts, and the longest that a carrier grants."""
+HOLDS_MS_MAX = 60 * 60_000
+"""The longest that a booking may hold seats, however often its hold is extended. Each carrier counts for itself."""
+EXTENDED_MS_MIN = 60_000
+"""An extension that would gain less than this is none: so a press that comes twice is one."""
 DECIDE_MS = 10_000
 """From the start of voting: vote by, decide by, ask after."""
 SKEW_MS = 3 * 3_600_000

@@ -219,6 +219,9 @@ class Bookings(Protocol):
     async def hold(self, order: Order, wait_ms: Millis) -> BookingView | Refusal:
         """Hold every seat; after `wait_ms` at the latest, how far it has come. The same order may be given again."""
 
+    async def extend(self, booking: BookingId) -> BookingView | Refusal:
+        """Hold the seats for ten minutes from now, as long as `extensible_until` allows."""
+
     async def buy(self, booking: BookingId, names: Names, wait_ms: Millis) -> BookingView | Refusal:
         """Remember who travels, then buy what is held; after `wait_ms` at the latest, how far it has come."""
 

@@ -48,6 +48,11 @@ def day(when: date) -> str:
     return format_date(when, _("EEE, MMM d"), locale=locale())
 
 
+def short_day(when: date) -> str:
+    """`seg., 14 dez.`"""
+    return format_date(when, _("EEE MMM d"), locale=locale())
+
+
 def long_day(when: date) -> str:
     """`segunda-feira, 14 de dezembro`."""
     return format_date(when, _("EEEE, MMMM d"), locale=locale())
@@ -70,6 +75,12 @@ def duration(minutes: int) -> str:
     if not rest:
         return _("{hours} h").format(hours=hours)
     return _("{hours} h {minutes} min").format(hours=hours, minutes=rest)
+
+
+def short_duration(minutes: int) -> str:
+    """`8h25`, where there is little room and the long form stands nearby."""
+    hours, rest = divmod(minutes, HOUR)
+    return f"{hours}h{rest:02}" if hours else f"{rest} min"
 
 
 def spoken_list(items: list[str]) -> str:

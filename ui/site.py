@@ -24,7 +24,18 @@ HERE = Path(__file__).parent
 NOT_PAGES = "api|health|metrics|static"
 """The first words of addresses that answer in the API's shape, also when there is nothing under them."""
 FIGURES = (
-    *("money", "whole_money", "clock", "day", "long_day", "moment", "duration", "days_later"),
+    *(
+        "money",
+        "whole_money",
+        "clock",
+        "day",
+        "short_day",
+        "long_day",
+        "moment",
+        "duration",
+        "short_duration",
+        "days_later",
+    ),
     *("machine_time", "number", "spoken_list"),
 )
 """The filters of every template, from `ui.figures`."""

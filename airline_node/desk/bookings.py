@@ -15,6 +15,7 @@ from ledger.messages import (
     BookingView,
     CancelBooking,
     ConfirmBooking,
+    ExtendBooking,
     OpenBooking,
     ReadBooking,
     Refusal,
@@ -70,6 +71,9 @@ class NodeBookings:
             # Whoever was named first travels: the vault keeps them, whatever is sent again.
             await self._vault.keep(booking, Travellers(passengers=passengers, contact=Contact(email=names.email)))
         return await self._order(ConfirmBooking(booking), wait_ms)
+
+    async def extend(self, booking: BookingId) -> BookingView | Refusal:
+        return await self._order(ExtendBooking(booking), ANSWER_MS)
 
     async def cancel(self, booking: BookingId) -> BookingView | Refusal:
         return await self._order(CancelBooking(booking), ANSWER_MS)

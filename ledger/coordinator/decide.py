@@ -12,6 +12,7 @@ from ledger.coordinator.state import (
     RecordHeard,
     ReturnHeard,
     VoteHeard,
+    all_extended,
 )
 from ledger.events import (
     AbortReason,
@@ -21,6 +22,7 @@ from ledger.events import (
     BookingCommitted,
     BookingOpened,
     BookingSettled,
+    HoldExtended,
     RefusalReason,
     VotingStarted,
 )
@@ -30,6 +32,7 @@ from ledger.messages import (
     ClaimAnswer,
     ConfirmBooking,
     Conflict,
+    ExtendBooking,
     Held,
     Inquire,
     OpenBooking,
@@ -37,7 +40,7 @@ from ledger.messages import (
     Refused,
     Tick,
 )
-from ledger.terms import DECIDE_MS, HOLD_MS, FlightId, Millis, carrier_of, ticket_number
+from ledger.terms import DECIDE_MS, EXTENDED_MS_MIN, HOLD_MS, HOLDS_MS_MAX, FlightId, Millis, carrier_of, ticket_number
 
 Decided = Sequence[AnyBookingEvent | Heard]
 
@@ -51,6 +54,8 @@ def decide(booking: Booking, command: Command, now: Millis) -> Decided:
             return _open(booking, command, now)
         case OpenBooking(confirm=True), Phase.OPEN if command.body_hash == booking.body_hash:
             return _start_voting(booking, now)
+        case ExtendBooking(), Phase.OPEN:
+            return _extend(booking, now)
         case ConfirmBooking(), Phase.OPEN:
             return _start_voting(booking, now)
         case CancelBooking(), Phase.OPEN | Phase.VOTING:
@@ -81,6 +86,16 @@ def _open(booking: Booking, command: OpenBooking, now: Millis) -> Decided:
         hold_until=now + HOLD_MS,
     )
     return [opened, _voting(booking, command.passengers, now)] if command.confirm else [opened]
+
+
+def _extend(booking: Booking, now: Millis) -> Decided:
+    """More time, up to the limit; nothing where too little would be gained, so a press that comes twice is one."""
+    until = min(now + HOLD_MS, booking.since + HOLDS_MS_MAX)
+    if booking.granted.keys() != set(booking.flights) or not all_extended(booking):
+        return _run_out(booking, now)  # The carriers count extensions: each is granted by all before the next.
+    if now >= booking.hold_until or until < booking.hold_until + EXTENDED_MS_MIN:
+        return _run_out(booking, now)
+    return [HoldExtended(at=now, booking=booking.id, extension=booking.extension + 1, hold_until=until)]
 
 
 def _start_voting(booking: Booking, now: Millis) -> Decided:
@@ -118,7 +133,7 @@ def _hear(booking: Booking, answer: ClaimAnswer, now: Millis) -> Decided:
     """A carrier's answer; one that its phase does not wait for comes twice or late, and changes nothing."""
     match answer, booking.phase:
         case Held(), Phase.OPEN:
-            return [GrantHeard(answer.flight, answer.seats)]
+            return [GrantHeard(answer.flight, answer.seats, answer.extension)]
         case Pledged(), Phase.VOTING:
             return _count(booking, answer, now)
         case Refused(), Phase.OPEN | Phase.VOTING:

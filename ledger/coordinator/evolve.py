@@ -10,6 +10,7 @@ from ledger.coordinator.state import (
     RecordHeard,
     ReturnHeard,
     VoteHeard,
+    all_extended,
 )
 from ledger.events import (
     AnyBookingEvent,
@@ -19,6 +20,7 @@ from ledger.events import (
     BookingEvent,
     BookingOpened,
     BookingSettled,
+    HoldExtended,
     VotingStarted,
 )
 
@@ -33,6 +35,7 @@ def evolve(booking: Booking, event: AnyBookingEvent | Heard) -> None:
     match event:
         case GrantHeard():
             booking.granted[event.flight] = event.seats
+            booking.extended[event.flight] = max(event.extension, booking.extended.get(event.flight, 0))
         case VoteHeard():
             booking.votes[event.flight] = event.seats
         case RecordHeard():
@@ -52,6 +55,10 @@ def _remember(booking: Booking, event: AnyBookingEvent, before: Phase) -> None:
             booking.segments, booking.passengers = event.segments, event.passengers
             booking.flights = tuple(segment.flight for segment in event.segments)
             booking.price, booking.body_hash, booking.hold_until = event.price, event.body_hash, event.hold_until
+        case HoldExtended():
+            # What not all carriers have granted yet is still no promise, and not to be built upon.
+            booking.held_before = booking.hold_until if all_extended(booking) else booking.held_before
+            booking.hold_until, booking.extension = event.hold_until, event.extension
         case VotingStarted():
             booking.voted_on = True
             booking.decide_by, booking.tickets = event.decide_by, event.tickets

@@ -15,7 +15,8 @@ def owed(booking: Booking, number: int) -> PeerMessage | None:
     flight = booking.flights[number]
     match booking.phase:
         case Phase.OPEN:
-            return None if flight in booking.granted else _hold(booking, booking.segments[number])
+            granted = flight in booking.granted and booking.extended.get(flight, 0) >= booking.extension
+            return None if granted else _hold(booking, booking.segments[number])
         case Phase.VOTING:
             return None if flight in booking.votes else _prepare(booking, number, booking.segments[number])
         case Phase.COMMITTED:
@@ -40,6 +41,7 @@ def _hold(booking: Booking, segment: Segment) -> Hold:
         count=booking.passengers,
         fare=segment.fare,
         lasting=HOLD_MS,
+        extension=booking.extension,
     )
 
 

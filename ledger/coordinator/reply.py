@@ -1,12 +1,13 @@
 """What a booking's coordinator answers, to its traveller and to a carrier in doubt."""
 
 from ledger.coordinator.pending import pending
-from ledger.coordinator.state import Booking, Command, Phase
+from ledger.coordinator.state import Booking, Command, Phase, all_extended
 from ledger.events import AbortReason
 from ledger.messages import (
     BookingView,
     CancelBooking,
     ConfirmBooking,
+    ExtendBooking,
     Inquire,
     OpenBooking,
     Outcome,
@@ -18,7 +19,7 @@ from ledger.messages import (
     TravellerAnswer,
     Word,
 )
-from ledger.terms import FlightId, SeatNo, carrier_of, locator_of
+from ledger.terms import HOLDS_MS_MAX, FlightId, Millis, SeatNo, carrier_of, locator_of
 
 
 def reply(booking: Booking, command: Command) -> TravellerAnswer | Outcome | None:
@@ -31,13 +32,15 @@ def reply(booking: Booking, command: Command) -> TravellerAnswer | Outcome | Non
             return command.objection
         case OpenBooking() | ReadBooking() if command.body_hash and booking.body_hash not in ("", command.body_hash):
             return Refusal("booking-id-reused", "this booking id was used before, for something else")
-        case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking() if booking.phase is Phase.UNKNOWN:
+        case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking() if (
+            booking.phase is Phase.UNKNOWN
+        ):
             return Refusal("no-such-booking", "no booking with this id is known here")
         case OpenBooking() | ConfirmBooking() if _awaits(booking, command):
             return None
         case CancelBooking() if booking.phase in (Phase.COMMITTED, Phase.COMMITTED_SETTLED):
             return Refusal("departed", "the first flight has departed: it cannot be cancelled any more")
-        case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
+        case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():
             return view(booking)
         case _:
             return None
@@ -84,13 +87,19 @@ def view(booking: Booking) -> BookingView:
         locator=locator_of(booking.id),
         status=_status(booking),
         total=booking.price,
-        hold_until=booking.hold_until if booking.phase is Phase.OPEN else None,
+        hold_until=_held_until(booking) if booking.phase is Phase.OPEN else None,
+        extensible_until=booking.since + HOLDS_MS_MAX if booking.phase is Phase.OPEN else None,
         reason=booking.reason,
         detail=booking.detail,
         tickets=booking.tickets if booking.seats else (),
         segments=segments,
         pending=tuple(dict.fromkeys(carrier_of(message.flight) for message in pending(booking))),
     )
+
+
+def _held_until(booking: Booking) -> Millis:
+    """An extension counts once every carrier has granted it."""
+    return booking.hold_until if all_extended(booking) else booking.held_before
 
 
 def _status(booking: Booking) -> Status:

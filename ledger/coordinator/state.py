@@ -16,6 +16,7 @@ from ledger.events import (
     BookingCommitted,
     BookingOpened,
     BookingSettled,
+    HoldExtended,
     VotingStarted,
 )
 from ledger.messages import (
@@ -23,6 +24,7 @@ from ledger.messages import (
     CancelBooking,
     ConfirmBooking,
     Conflict,
+    ExtendBooking,
     Held,
     Inquire,
     OpenBooking,
@@ -51,6 +53,7 @@ NEXT: Mapping[tuple[Phase, type[AnyBookingEvent]], Phase] = MappingProxyType(
     {
         (Phase.UNKNOWN, BookingOpened): Phase.OPEN,
         (Phase.UNKNOWN, BookingAborted): Phase.ABORTED,
+        (Phase.OPEN, HoldExtended): Phase.OPEN,
         (Phase.OPEN, VotingStarted): Phase.VOTING,
         (Phase.OPEN, BookingAborted): Phase.ABORTED,
         (Phase.VOTING, BookingCommitted): Phase.COMMITTED,
@@ -78,6 +81,7 @@ class Booking(Struct, omit_defaults=True):
     """Its last fields (`HEARD`) are what was heard and is not stored.
 
     `flights` are the participants, in the traveller's order. `seats` has a tuple a segment once it is committed.
+    `extended` has the last extension that each carrier has granted; until all have the last one, `held_before` counts.
     `recorded` are the flights whose carrier has acknowledged the decision, `returned` the cancellation.
     """
 
@@ -93,6 +97,8 @@ class Booking(Struct, omit_defaults=True):
     price: Centavos = 0
     body_hash: str = ""
     hold_until: Millis = 0
+    held_before: Millis = 0
+    extension: int = 0
     voted_on: bool = False
     decide_by: Millis = 0
     tickets: tuple[TicketNo, ...] = ()
@@ -102,20 +108,27 @@ class Booking(Struct, omit_defaults=True):
     refused_by: FlightId | None = None
     commit_settled: bool = False
     granted: dict[FlightId, tuple[SeatNo, ...]] = field(default_factory=dict)
+    extended: dict[FlightId, int] = field(default_factory=dict)
     votes: dict[FlightId, tuple[SeatNo, ...]] = field(default_factory=dict)
     recorded: set[FlightId] = field(default_factory=set)
     returned: set[FlightId] = field(default_factory=set)
     conflicts: dict[FlightId, str] = field(default_factory=dict)
 
 
-HEARD = ("granted", "votes", "recorded", "returned", "conflicts")
+def all_extended(booking: Booking) -> bool:
+    """Whether every carrier holds its seats as long as the traveller is promised."""
+    return all(booking.extended.get(flight, 0) >= booking.extension for flight in booking.flights)
+
+
+HEARD = ("granted", "extended", "votes", "recorded", "returned", "conflicts")
 
 
 class GrantHeard(Struct, frozen=True):
-    """Heard, not stored: the carrier holds these seats for a while."""
+    """Heard, not stored: the carrier holds these seats for a while, and has granted this extension."""
 
     flight: FlightId
     seats: tuple[SeatNo, ...]
+    extension: int = 0
 
 
 class VoteHeard(Struct, frozen=True):
@@ -146,4 +159,6 @@ class ConflictHeard(Struct, frozen=True):
 
 Heard: TypeAlias = GrantHeard | VoteHeard | RecordHeard | ReturnHeard | ConflictHeard
 ParticipantAnswer: TypeAlias = Held | Pledged | Refused | Acknowledged | Conflict
-Command: TypeAlias = OpenBooking | ConfirmBooking | CancelBooking | ReadBooking | ParticipantAnswer | Inquire | Tick
+Command: TypeAlias = (
+    OpenBooking | ExtendBooking | ConfirmBooking | CancelBooking | ReadBooking | ParticipantAnswer | Inquire | Tick
+)

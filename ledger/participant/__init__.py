@@ -4,7 +4,7 @@ One booking's hold on one seat goes through these states; all holds of one booki
 its claim, and they move together.
 
     NONE --hold--> TIMED --pledge--> PLEDGED --commit--> SOLD --return--> RETURNED
-     | |             |                ^   |
+     | |          (again: extended)   ^   |
      | '-------------|----- pledge ---'   '--release--> RELEASED
      |               '-------------release----------------^
      '--refuse--> REFUSED

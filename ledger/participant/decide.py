@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ledger.cabin import choose
 from ledger.events import (
     AnyFlightEvent,
@@ -41,7 +43,7 @@ from ledger.participant.state import (
     WordHeard,
     foreign,
 )
-from ledger.terms import DECIDE_MS, SKEW_MS, BookingId, Millis, SeatNo
+from ledger.terms import DECIDE_MS, HOLDS_MS_MAX, SKEW_MS, BookingId, Millis, SeatNo
 
 
 def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightEvent | Heard]:
@@ -56,6 +58,8 @@ def decide(flight: Flight, command: Command, now: Millis) -> Sequence[AnyFlightE
     match command, state:
         case ((Hold() | Prepare()), HoldState.NONE):
             return _grant(flight, command, now)
+        case Hold(), HoldState.TIMED:
+            return _extend(flight, command, now)
         case Prepare(), HoldState.TIMED:
             return _promise(flight, command, now)
         case Commit(), HoldState.PLEDGED:
@@ -136,6 +140,16 @@ def _held(flight: Flight, asked: Hold | Prepare, seats: tuple[SeatNo, ...], now:
         )
         for passenger, seat in enumerate(seats)
     ]
+
+
+def _extend(flight: Flight, asked: Hold, now: Millis) -> Sequence[AnyFlightEvent]:
+    """A hold lasts longer, up to this carrier's own limit; the same extension comes twice, and counts once."""
+    claim = flight.claims[asked.booking]
+    assert claim.expires_at is not None, "a timed hold without an end"
+    until = min(now + asked.lasting, claim.since + HOLDS_MS_MAX)
+    if asked.extension <= claim.extension or until <= claim.expires_at:
+        return []
+    return [replace(held, expires_at=until) for held in _held(flight, asked, claim.seats, now)]
 
 
 def _promise(flight: Flight, asked: Prepare, now: Millis) -> Sequence[AnyFlightEvent]:

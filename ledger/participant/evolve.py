@@ -98,6 +98,8 @@ def _hold(flight: Flight, event: SeatHeld, state: HoldState) -> None:
         claim = Claim(event.coordinator, event.participants, event.at, event.expires_at, event.decide_by)
         flight.claims[event.booking] = claim
         flight.waiting.add(event.booking)
+    if event.expires_at is not None and event.seat == next(iter(claim.holds), None):
+        claim.extension += 1  # A timed hold that was there is written again: once for each extension.
     claim.holds[event.seat] = state
     claim.expires_at, claim.decide_by = event.expires_at, event.decide_by
     if event.ticket is not None:

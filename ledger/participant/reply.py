@@ -59,7 +59,9 @@ def _answer_wanted(flight: Flight, asked: Hold | Prepare) -> PeerAnswer:
     if claim.expires_at is None:
         return Pledged(booking=booking, flight=flight.id, seats=claim.seats)
     assert isinstance(asked, Hold), "a prepare leaves no timed hold behind"
-    return Held(booking=booking, flight=flight.id, seats=claim.seats, expires_at=claim.expires_at)
+    # An extension that would gain nothing is granted as it is.
+    extension = max(asked.extension, claim.extension)
+    return Held(booking=booking, flight=flight.id, seats=claim.seats, expires_at=claim.expires_at, extension=extension)
 
 
 def _answer_order(

@@ -69,6 +69,7 @@ NEXT: Mapping[tuple[HoldState, Move], HoldState] = MappingProxyType(
         (HoldState.NONE, Move.HOLD): HoldState.TIMED,
         (HoldState.NONE, Move.PLEDGE): HoldState.PLEDGED,
         (HoldState.NONE, Move.REFUSE): HoldState.REFUSED,
+        (HoldState.TIMED, Move.HOLD): HoldState.TIMED,
         (HoldState.TIMED, Move.PLEDGE): HoldState.PLEDGED,
         (HoldState.TIMED, Move.RELEASE): HoldState.RELEASED,
         (HoldState.PLEDGED, Move.COMMIT): HoldState.SOLD,
@@ -100,7 +101,10 @@ def move_of(event: SeatEvent | PrepareRefused) -> Move:
 
 
 class Claim(Struct, omit_defaults=True):
-    """All holds of one booking on this flight, seat by seat in the passengers' order."""
+    """All holds of one booking on this flight, seat by seat in the passengers' order.
+
+    `extension` counts how often a timed hold was extended.
+    """
 
     coordinator: CarrierCode
     participants: tuple[FlightId, ...]
@@ -110,6 +114,7 @@ class Claim(Struct, omit_defaults=True):
     holds: dict[SeatNo, HoldState] = field(default_factory=dict)
     tickets: dict[SeatNo, TicketNo] = field(default_factory=dict)
     coupon: int = 0
+    extension: int = 0
 
     @property
     def state(self) -> HoldState:

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from ledger.terms import CarrierCode
+from tests.browser.hasty import HASTY
 from tests.browser.screens import OpenScreen, Screen, new_screen
 from tests.crash.cluster import Cluster
 
@@ -56,7 +57,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def _three_nodes(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("nodes")) as cluster:
+    with Cluster(tmp_path_factory.mktemp("nodes"), HASTY) as cluster:
         yield cluster
 
 

@@ -22,6 +22,7 @@ from ledger.events import (
     FlightScheduled,
     ForceCompared,
     ForceProposed,
+    HoldExtended,
     HoldReleased,
     MismatchAcknowledged,
     PrepareRefused,
@@ -41,6 +42,7 @@ from ledger.messages import (
     Commit,
     ConfirmBooking,
     ConfirmForce,
+    ExtendBooking,
     Forcing,
     Held,
     Hold,
@@ -329,6 +331,10 @@ def opened(segments: tuple[Segment, ...] = SEGMENTS, passengers: int = 1) -> Boo
     )
 
 
+def extended(extension: int = 1, at: Millis = NOW + HOLD_MS // 2) -> HoldExtended:
+    return HoldExtended(at=at, booking=ANA, extension=extension, hold_until=at + HOLD_MS)
+
+
 def voting(passengers: int = 1) -> VotingStarted:
     return VotingStarted(at=NOW, booking=ANA, decide_by=DECIDE_BY, first_serial=1, tickets=TICKETS[:passengers])
 
@@ -371,13 +377,14 @@ def open_booking(
 
 
 CONFIRM, CANCEL, READ = ConfirmBooking(ANA), CancelBooking(ANA), ReadBooking(ANA)
+EXTEND = ExtendBooking(ANA)
 
 
 # ---- what Jangada and the others answer -----------------------------------------------------------------------------
 
 
-def holds(flight: FlightId, *seats: SeatNo) -> Held:
-    return Held(booking=ANA, flight=flight, seats=seats, expires_at=EXPIRES_AT)
+def holds(flight: FlightId, *seats: SeatNo, extension: int = 0) -> Held:
+    return Held(booking=ANA, flight=flight, seats=seats, expires_at=EXPIRES_AT, extension=extension)
 
 
 def yes(flight: FlightId, *seats: SeatNo) -> Pledged:

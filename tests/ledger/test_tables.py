@@ -37,6 +37,7 @@ from tests.ledger.given import (
     CONFIRM,
     DECIDE_BY,
     EXPIRES_AT,
+    EXTEND,
     JG_FLIGHT,
     NOW,
     READ,
@@ -50,6 +51,7 @@ from tests.ledger.given import (
     cancelled,
     commit,
     committed,
+    extended,
     flight,
     give_back,
     heard,
@@ -105,7 +107,7 @@ FACTS: Mapping[str, AnyFlightEvent] = {
 HOLD_TABLE = """
             hold    pledge    commit   release    refuse   return
 none        timed   pledged   -        -          refused  -
-timed       -       pledged   -        released   -        -
+timed       timed   pledged   -        released   -        -
 pledged     -       -         sold     released   -        -
 sold        -       -         -        -          -        returned
 released    -       -         -        -          -        -
@@ -256,6 +258,7 @@ LIVES: Mapping[str, tuple[AnyBookingEvent | coordinator.Heard, ...]] = {
 
 BOOKING_FACTS: Mapping[str, AnyBookingEvent] = {
     "open": opened(),
+    "extend": extended(),
     "vote": voting(),
     "commit": committed(),
     "abort": aborted(),
@@ -264,16 +267,16 @@ BOOKING_FACTS: Mapping[str, AnyBookingEvent] = {
 }
 
 PHASE_TABLE = """
-                    open   vote     commit      abort     settle              cancel
-unknown             open   -        -           aborted   -                   -
-open                -      voting   -           aborted   -                   -
-voting              -      -        committed   aborted   -                   -
-committed           -      -        -           -         committed,settled   cancelled
-committed,settled   -      -        -           -         -                   cancelled
-aborted             -      -        -           -         aborted,settled     -
-aborted,settled     -      -        -           -         -                   -
-cancelled           -      -        -           -         cancelled,settled   -
-cancelled,settled   -      -        -           -         -                   -
+                    open   extend   vote     commit      abort     settle              cancel
+unknown             open   -        -        -           aborted   -                   -
+open                -      open     voting   -           aborted   -                   -
+voting              -      -        -        committed   aborted   -                   -
+committed           -      -        -        -           -         committed,settled   cancelled
+committed,settled   -      -        -        -           -         -                   cancelled
+aborted             -      -        -        -           -         aborted,settled     -
+aborted,settled     -      -        -        -           -         -                   -
+cancelled           -      -        -        -           -         cancelled,settled   -
+cancelled,settled   -      -        -        -           -         -                   -
 """
 
 
@@ -307,6 +310,7 @@ SAID: Mapping[str, BookingCommand] = {
     "other": open_booking(body="another body"),
     "objected": open_booking(objection=Refusal("departed", "the flight has departed")),
     "confirm": CONFIRM,
+    "extend": EXTEND,
     "cancel": CANCEL,
     "read": READ,
     "inquire": ask_coordinator(),
@@ -327,6 +331,7 @@ open         open/.                     ./.                        ./.          
 buy          voting/.                   voting/.                   ./.                   ./confirmed                     ./confirmed                 ./refused                  ./refused            ./cancelled                  ./cancelled
 other        open/.                     ./booking-id-reused        ./booking-id-reused   ./booking-id-reused             ./booking-id-reused         ./booking-id-reused        ./booking-id-reused  ./booking-id-reused          ./booking-id-reused
 objected     ./departed                 ./.                        ./.                   ./confirmed                     ./confirmed                 ./refused                  ./refused            ./cancelled                  ./cancelled
+extend       ./no-such-booking          ./holding                  ./confirming          ./confirmed                     ./confirmed                 ./refused                  ./refused            ./cancelled                  ./cancelled
 confirm      ./no-such-booking          voting/.                   ./.                   ./confirmed                     ./confirmed                 ./refused                  ./refused            ./cancelled                  ./cancelled
 cancel       ./no-such-booking          aborted/cancelled          aborted/cancelled     cancelled/cancelled             cancelled/cancelled         ./refused                  ./refused            ./cancelled                  ./cancelled
 read         ./no-such-booking          ./holding                  ./confirming          ./confirmed                     ./confirmed                 ./refused                  ./refused            ./cancelled                  ./cancelled

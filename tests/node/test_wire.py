@@ -17,6 +17,7 @@ from ledger.messages import (
     BookingView,
     CancelBooking,
     ConfirmBooking,
+    ExtendBooking,
     OpenBooking,
     ReadBooking,
     Refusal,
@@ -232,13 +233,19 @@ OPEN = opened(order())
 CONFIRM, CANCEL, READ = ConfirmBooking(BOOKING), CancelBooking(BOOKING), ReadBooking(BOOKING)
 
 STATUSES: dict[Status, dict[type, int]] = {
-    Status.HOLDING: {OpenBooking: 202, ConfirmBooking: 202, CancelBooking: 202, ReadBooking: 202},
-    Status.HELD: {OpenBooking: 201, ConfirmBooking: 200, CancelBooking: 200, ReadBooking: 200},
-    Status.CONFIRMING: {OpenBooking: 202, ConfirmBooking: 202, CancelBooking: 202, ReadBooking: 202},
-    Status.CONFIRMED: {OpenBooking: 201, ConfirmBooking: 200, CancelBooking: 200, ReadBooking: 200},
-    Status.REFUSED: {OpenBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
-    Status.EXPIRED: {OpenBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
-    Status.CANCELLED: {OpenBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
+    Status.HOLDING: {OpenBooking: 202, ExtendBooking: 202, ConfirmBooking: 202, CancelBooking: 202, ReadBooking: 202},
+    Status.HELD: {OpenBooking: 201, ExtendBooking: 200, ConfirmBooking: 200, CancelBooking: 200, ReadBooking: 200},
+    Status.CONFIRMING: {
+        OpenBooking: 202,
+        ExtendBooking: 202,
+        ConfirmBooking: 202,
+        CancelBooking: 202,
+        ReadBooking: 202,
+    },
+    Status.CONFIRMED: {OpenBooking: 201, ExtendBooking: 200, ConfirmBooking: 200, CancelBooking: 200, ReadBooking: 200},
+    Status.REFUSED: {OpenBooking: 409, ExtendBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
+    Status.EXPIRED: {OpenBooking: 409, ExtendBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
+    Status.CANCELLED: {OpenBooking: 409, ExtendBooking: 409, ConfirmBooking: 409, CancelBooking: 200, ReadBooking: 200},
 }
 
 

@@ -19,6 +19,7 @@ from ledger.events import (
     BookingOpened,
     BookingSettled,
     FlightScheduled,
+    HoldExtended,
     HoldReleased,
     PrepareRefused,
     ReleaseReason,
@@ -52,7 +53,7 @@ from ledger.messages import (
     Word,
 )
 from ledger.participant.state import CLOSED_MS
-from ledger.terms import SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo
+from ledger.terms import HOLDS_MS_MAX, SKEW_MS, BookingId, CarrierCode, FlightId, Millis, SeatNo, TicketNo
 from tests.simulator.must import Violation, must
 
 Order: TypeAlias = tuple[CarrierCode, BookingId]
@@ -64,6 +65,7 @@ class Owner(Struct):
     """Who has a seat, on the disk of the carrier that flies it: held until then, pledged, or sold."""
 
     order: Order
+    since: Millis
     expires_at: Millis | None
     ticket: TicketNo | None
     sold: bool = False
@@ -139,20 +141,23 @@ class Checker:
             order,
         )
         must(known.opened, "{} holds a seat and was never opened", order)
-        since = self.closed.get((event.flight, order))
+        closed = self.closed.get((event.flight, order))
         # By whose clock? The carrier's, which a restart may set: hence the margin.
         must(
-            since is None or event.at > since + CLOSED_MS - SKEW_MS,
+            closed is None or event.at > closed + CLOSED_MS - SKEW_MS,
             "the door of {} was closed to {}",
             event.flight,
             order,
         )
+        since = owner.since if owner else event.at
         if event.expires_at is None:
             must(known.voting, "{} was pledged a seat before voting started", order)
             must(known.voting and event.ticket in known.voting.tickets, "{} was never allotted", event.ticket)
         else:
-            must(owner is None, "a timed hold of {} came upon {}", order, owner)
-        self.seats[event.flight][event.seat] = Owner(order, event.expires_at, event.ticket)
+            must(owner is None or owner.expires_at is not None, "a timed hold of {} came upon {}", order, owner)
+            must(event.expires_at <= since + HOLDS_MS_MAX, "{} holds {} for longer than anybody may", order, event.seat)
+            self.counts["holds extended"] += owner is not None
+        self.seats[event.flight][event.seat] = Owner(order, since, event.expires_at, event.ticket)
 
     def _sold(self, event: SeatCommitted) -> None:
         owner = self._owner(event)
@@ -209,6 +214,13 @@ class Checker:
             case BookingOpened():
                 must(known.opened is None and known.abort is None, "{} was opened twice, or after its end", order)
                 known.opened = event
+            case HoldExtended():
+                must(known.opened and not known.voting, "the hold of {} was extended out of its time", order)
+                must(
+                    known.opened and event.hold_until <= known.opened.at + HOLDS_MS_MAX,
+                    "{} was promised seats for longer than anybody may hold them",
+                    order,
+                )
             case VotingStarted():
                 must(known.voting is None, "{} was voted on twice", order)
                 known.voting = event

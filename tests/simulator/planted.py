@@ -249,9 +249,10 @@ FAULTS: tuple[Fault, ...] = (
         "a repeated order that has left memory is not read back",
         (
             "ledger.ledger:Ledger.missing",
-            "case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():\n"
+            "case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():\n"
             "                return None if command.booking in self.bookings else booking_stream(command.booking)",
-            "case OpenBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():\n                return None",
+            "case OpenBooking() | ExtendBooking() | ConfirmBooking() | CancelBooking() | ReadBooking():\n"
+            "                return None",
         ),
     ),
     fault(

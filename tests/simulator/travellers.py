@@ -11,6 +11,7 @@ from ledger.messages import (
     BookingView,
     CancelBooking,
     ConfirmBooking,
+    ExtendBooking,
     OpenBooking,
     ReadBooking,
     Status,
@@ -90,6 +91,8 @@ class Traveller:
         if not isinstance(answer, BookingView):
             return
         match self.habit, answer.status:
+            case ((Habit.HOLDS | Habit.MOVES), Status.HELD) if command is self.order and self.chance.random() < 0.4:
+                self.after(self.pause_ms(), ExtendBooking(self.booking))
             case ((Habit.HOLDS | Habit.HASTENS | Habit.MOVES), Status.HELD):
                 self.after(self.pause_ms(), ConfirmBooking(self.booking))
             case Habit.DOUBTS, Status.HELD:

@@ -25,6 +25,7 @@ from ledger.messages import (
     Commit,
     ConfirmBooking,
     Conflict,
+    ExtendBooking,
     Held,
     Hold,
     Inquire,
@@ -77,12 +78,15 @@ def travellers(booking: str) -> list[Command]:
     """All that may be said of a booking that this node coordinates, of its own flight and one of Jangada's."""
     opened = [open_booking(*PATH, booking=booking, passengers=2, confirm=confirm) for confirm in (False, True)]
     of_jangada = {"booking": booking, "flight": JG_FLIGHT}
+    again = Held(booking=booking, flight=JG_FLIGHT, seats=("1A", "1B"), expires_at=NOW, extension=1)
     return [
         *opened,
         ConfirmBooking(booking),
         CancelBooking(booking),
         ReadBooking(booking),
-        Held(**of_jangada, seats=("1A", "1B"), expires_at=NOW),
+        ExtendBooking(booking),
+        replace(again, extension=0),
+        again,
         Pledged(**of_jangada, seats=("1A", "1B")),
         Refused(**of_jangada, reason="not-free"),
         *(Acknowledged(**of_jangada, done=done) for done in ("commit", "abort", "release", "return")),

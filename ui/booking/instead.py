@@ -8,7 +8,7 @@ from ledger.messages import BookingView, SegmentState
 from ledger.terms import Centavos, FlightId, SeatNo
 from ui.desk import Desk, Journey
 from ui.figures import local
-from ui.seats.cabin import nearest, suggested
+from ui.seats.cabin import nearest, suggested, without
 from ui.seats.chosen import Chosen
 
 
@@ -34,8 +34,9 @@ def _same_flights(desk: Desk, view: BookingView, passengers: int) -> Instead | N
         if leg is None or cabin is None:
             return None
         wanted = segment.seats or suggested(cabin, passengers)
-        # What was held a moment ago is coming back, whatever the view still says.
-        now = wanted if segment.state is not SegmentState.REFUSED else nearest(cabin, wanted)
+        now = nearest(cabin, wanted)
+        if segment.state is SegmentState.REFUSED and now == wanted:
+            now = nearest(without(cabin, wanted), wanted)  # Its carrier knows better than this node, as yet.
         if len(now) != passengers:
             return None
         if now != wanted:

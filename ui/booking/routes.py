@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 from aiohttp import web
+from msgspec import structs
 from multidict import MultiMapping
 
 from ledger.messages import BookingView, Refusal, Status
@@ -32,6 +33,7 @@ AT_ONCE_MS: Millis = 1
 PATIENT_MS: Millis = 4_000
 """So long a page without scripts waits for the carriers, before it shows how far they are and looks again."""
 LOOK_AGAIN_S = 2
+EXTENSION_S = 0.5
 UNDER_WAY = frozenset({Status.HOLDING, Status.CONFIRMING})
 
 
@@ -45,7 +47,7 @@ async def hold(request: web.Request) -> web.StreamResponse:
     if chosen is None:
         raise Refused(HTTPStatus.NOT_FOUND, _("These flights are no longer on sale together. Please search again."))
     number = leg_number(form, chosen)
-    if "seat" in form or not chosen.whole:
+    if "leg" in form:
         chosen = chosen.with_seats(number, seat_names(form.getall("seat", [])))
     if not chosen.whole:
         undone = next(n for n, seats in enumerate(chosen.seats) if len(seats) != chosen.passengers)
@@ -109,6 +111,28 @@ async def _blank(request: web.Request, view: BookingView) -> payment.Paid:
     return payment.blank(passengers)
 
 
+async def extend(request: web.Request) -> web.Response:
+    """More time. The page's stream shows it; without scripts the page is drawn anew, with what was filled in."""
+    booking, form, node = _booking(request), await read_form(request), desk(request)
+    await _known(node, booking)
+    view = await node.bookings.extend(booking)
+    if "HX-Request" in request.headers:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+    if isinstance(view, Refusal) or view.status is not Status.HELD:
+        go(f"/bookings/{booking}")
+    # The press is answered before every carrier is; what they say a moment later is worth that moment.
+    with node.house.watch(booking) as woken, suppress(TimeoutError):
+        async with asyncio.timeout(EXTENSION_S):
+            await woken.wait()
+    filled = structs.replace(payment.read(form, len(view.segments[0].seats)), faults={})
+    return await _page(request, await _known(node, booking), filled)
+
+
+async def to_booking(request: web.Request) -> web.Response:
+    """Whoever reloads a page that a form has led to."""
+    go(f"/bookings/{_booking(request)}")
+
+
 async def let_go(request: web.Request) -> web.Response:
     """The traveller gives a hold back. What is bought is given back elsewhere, after a quote."""
     booking, node = _booking(request), desk(request)
@@ -125,7 +149,7 @@ async def _page(
         request,
         "booking/page.html",
         status=status,
-        mark=None if _is_over(view) else _mark(desk(request), view),
+        mark=_mark(desk(request), view) if not _is_over(view) or _instead(desk(request), view) else None,
         look_again_s=LOOK_AGAIN_S if view.status in UNDER_WAY or view.pending else None,
         **_stage(desk(request), view, paid),
     )
@@ -134,8 +158,6 @@ async def _page(
 def _stage(node: Desk, view: BookingView, paid: payment.Paid) -> Mapping[str, object]:
     """What the page and its stream draw a booking from."""
     passengers = len(view.segments[0].seats) or 1
-    refused = view.status in (Status.REFUSED, Status.EXPIRED) and not view.tickets
-    proposal: Instead | None = instead(node, view, passengers) if refused else None
     return {
         "view": view,
         "lanes": lanes(view, node.sale.silent()),
@@ -145,7 +167,7 @@ def _stage(node: Desk, view: BookingView, paid: payment.Paid) -> Mapping[str, ob
         "passengers": passengers,
         "paid": paid,
         "faults": paid.faults,
-        "instead": proposal,
+        "instead": _instead(node, view),
         "now": node.house.now(),
     }
 
@@ -163,23 +185,41 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 async def _changes(request: web.Request, node: Desk, booking: BookingId, seen: str) -> AsyncIterator[str]:
     """The booking's stage, whenever it is another than the page has. After the beat too: a carrier may fall silent."""
+    view = await _known(node, booking)
     with node.house.watch(booking) as woken:
         while True:
             woken.clear()
             view = await _known(node, booking)
             if (mark := _mark(node, view)) != seen:
-                paid = await _blank(request, view)
-                whole = seen.partition(".")[0] != mark.partition(".")[0]
-                yield event(fragment(request, "booking/changed.html", whole=whole, **_stage(node, view, paid)), id=mark)
+                yield _drawn(request, node, view, seen, await _blank(request, view))
                 seen = mark
             if _is_over(view):
-                yield event("", name="over")
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BEAT_S):
-                    await woken.wait()
-                    continue
-            yield BEAT
+                break
+            yield await _beat(woken)
+    # The booking itself stands still, and is no longer looked at; what is proposed in its place may go, or come free.
+    with node.house.watch(*(segment.flight for segment in view.segments)) as woken:
+        while view.status in (Status.REFUSED, Status.EXPIRED):
+            woken.clear()
+            if (mark := _mark(node, view)) != seen:
+                yield _drawn(request, node, view, seen, await _blank(request, view))
+                seen = mark
+            yield await _beat(woken)
+    yield event("", name="over")
+
+
+async def _beat(woken: asyncio.Event) -> str:
+    """Until something happens, or it is time for a sign of life."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BEAT_S):
+            await woken.wait()
+    return BEAT
+
+
+def _drawn(request: web.Request, node: Desk, view: BookingView, seen: str, paid: payment.Paid) -> str:
+    # Only while somebody fills in the form is less than all of it drawn anew.
+    whole = view.status is not Status.HELD or not seen.startswith(f"{Status.HELD}.")
+    stage = _stage(node, view, paid)
+    return event(fragment(request, "booking/changed.html", whole=whole, **stage), id=_mark(node, view))
 
 
 def _is_over(view: BookingView) -> bool:
@@ -188,9 +228,17 @@ def _is_over(view: BookingView) -> bool:
 
 
 def _mark(node: Desk, view: BookingView) -> str:
-    """What a page has seen: the status first, for which the whole stage is drawn anew, then everything else."""
+    """What a page has seen: the status, and everything else that is drawn."""
     silent = [lane.carrier for lane in lanes(view, node.sale.silent()) if lane.silent]
-    return f"{view.status}.{sha256(msgspec.json.encode((view, silent))).hexdigest()[:16]}"
+    proposed = _instead(node, view)
+    chosen = proposed.chosen.fields() if proposed else []
+    return f"{view.status}.{sha256(msgspec.json.encode((view, silent, chosen))).hexdigest()[:16]}"
+
+
+def _instead(node: Desk, view: BookingView) -> Instead | None:
+    if view.status not in (Status.REFUSED, Status.EXPIRED):
+        return None
+    return instead(node, view, len(view.segments[0].seats) or 1)
 
 
 async def _known(node: Desk, booking: BookingId) -> BookingView:
@@ -218,6 +266,8 @@ ROOM = Room(
         Route("GET", "/bookings/{booking}", show),
         Route("GET", "/bookings/{booking}/live", live),
         Route("POST", "/bookings/{booking}/pay", pay),
+        Route("POST", "/bookings/{booking}/extend", extend),
         Route("POST", "/bookings/{booking}/release", let_go),
+        *(Route("GET", f"/bookings/{{booking}}/{form}", to_booking) for form in ("pay", "extend", "release")),
     )
 )

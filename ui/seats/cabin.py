@@ -1,8 +1,8 @@
 """A cabin as it is drawn and spoken: rows, aisles, windows, exits, and what is free. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ledger.cabin import cabin_of, choose
 from ledger.terms import SeatNo
@@ -80,6 +80,12 @@ def nearest(cabin: Cabin, wanted: Sequence[SeatNo]) -> tuple[SeatNo, ...]:
         free.remove(best)
         found.append(best)
     return tuple(found)
+
+
+def without(cabin: Cabin, seats: Collection[SeatNo]) -> Cabin:
+    """The same cabin with these seats taken."""
+    letters = ("s" if seat in seats else letter for seat, letter in zip(cabin.seats, cabin.letters, strict=True))
+    return structs.replace(cabin, letters="".join(letters))
 
 
 def _unlike(cabin: Cabin, seat: SeatNo, other: SeatNo) -> int:

@@ -9,6 +9,13 @@ for (const form of document.querySelectorAll("[data-sends-itself]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
+// The day that is shown is in sight; filters are folded away where there is little room.
+const strip = document.querySelector(".strip [aria-current]");
+if (strip) strip.closest("ol").scrollLeft = strip.offsetLeft - strip.closest("ol").offsetLeft - 90;
+if (matchMedia("(min-width: 58rem)").matches) {
+  for (const folded of document.querySelectorAll("[data-open-when-wide]")) folded.open = true;
+}
+
 // Whoever has scripts sees an order's progress as it happens; the node need not wait before it answers.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", ({submitter}) => {
