@@ -72,7 +72,7 @@ def test_the_calendar_has_every_flight_at_its_airports_own_time(open_screen: Ope
     screen = open_screen("AN")
     address = bought(screen, nodes, 6)
     screen.go(f"{address}/ticket")
-    clocks = screen.page.locator(".journey .clock time").all_inner_texts()
+    clocks = screen.page.locator(".itinerary .hour time").all_inner_texts()
     with screen.page.expect_download() as loading:
         screen.page.get_by_role("link", name="Add to calendar").click()
     file = Path(loading.value.path()).read_bytes()
