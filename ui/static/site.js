@@ -109,3 +109,76 @@ if (document.getElementById("clock")) {
   tick();
   setInterval(tick, 250);
 }
+
+// The airports' list: without scripts the browser's own, with them one that knows accents, states and codes.
+for (const input of document.querySelectorAll("input[list=airports]")) combobox(input);
+
+function combobox(input) {
+  const folded = words => words.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const all = [...document.querySelectorAll("#airports option")].map(option => ({
+    label: option.value, more: option.textContent, words: ` ${folded(`${option.value} ${option.dataset.more}`).replace(/[(),-]/g, " ")}`,
+  }));
+  const list = Object.assign(document.createElement("ul"), {id: `${input.id}-list`, className: "options", hidden: true});
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", input.labels[0].textContent);
+  input.removeAttribute("list");
+  for (const [name, value] of Object.entries({role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id})) {
+    input.setAttribute(name, value);
+  }
+  input.parentElement.append(list);
+  let current = -1;
+
+  function show(open) {
+    list.hidden = !open || !list.children.length;
+    input.setAttribute("aria-expanded", String(!list.hidden));
+    if (list.hidden) mark(-1);
+  }
+
+  function mark(number) {
+    current = number;
+    [...list.children].forEach((option, place) => option.setAttribute("aria-selected", String(place === number)));
+    if (number < 0) input.removeAttribute("aria-activedescendant");
+    else {
+      input.setAttribute("aria-activedescendant", list.children[number].id);
+      list.children[number].scrollIntoView({block: "nearest"});
+    }
+  }
+
+  function fill() {
+    const sought = folded(input.value.trim());
+    const fits = all.filter(airport => airport.words.includes(` ${sought}`));
+    list.replaceChildren(...fits.slice(0, 8).map((airport, place) => {
+      const option = Object.assign(document.createElement("li"), {id: `${list.id}-${place}`});
+      option.setAttribute("role", "option");
+      const more = Object.assign(document.createElement("span"), {className: "soft small", textContent: airport.more});
+      option.append(`${airport.label} `, more);
+      option.dataset.label = airport.label;
+      return option;
+    }));
+    show(sought !== "" && !(fits.length === 1 && fits[0].label === input.value));
+  }
+
+  function choose(option) {
+    input.value = option.dataset.label;
+    show(false);
+  }
+
+  input.addEventListener("input", fill);
+  input.addEventListener("blur", () => show(false));
+  list.addEventListener("pointerdown", press => {
+    press.preventDefault();  // The field keeps the focus.
+    const option = press.target.closest("[role=option]");
+    if (option) choose(option);
+  });
+  input.addEventListener("keydown", key => {
+    const step = {ArrowDown: 1, ArrowUp: -1}[key.key];
+    const count = list.children.length;
+    if (step) {
+      if (list.hidden) fill();
+      if (!list.hidden) mark((Math.max(current, step < 0 ? 0 : -1) + step + count) % count);
+    } else if (key.key === "Enter" && current >= 0) choose(list.children[current]);
+    else if (key.key === "Escape" && !list.hidden) show(false);
+    else return;
+    key.preventDefault();
+  });
+}
