@@ -85,7 +85,13 @@ def test_seats_of_one_claim_are_one_message() -> None:
 
 
 def test_what_operators_did_is_in_the_carrier_s_own_log_and_told_to_nobody() -> None:
-    forced = (pledged(), proposed(), released(reason=ReleaseReason.FORCED), compared(Decision.COMMITTED), seen_to())
+    forced = (
+        pledged(),
+        proposed(at=NOW + 1),
+        released(reason=ReleaseReason.FORCED, at=NOW + 2),
+        compared(Decision.COMMITTED, at=NOW + 3),
+        seen_to(at=NOW + 4),
+    )
     notes = [message.words for message in drawn((opened(),), forced).messages if message.to is None]
     assert notes == [
         "breaking the pledge is proposed",
@@ -102,7 +108,22 @@ def test_an_answer_stands_after_its_question_though_its_carrier_s_clock_is_slow(
     assert told.index(("AN", "JG", "prepare")) < told.index(("JG", "AN", "yes, pledged"))
 
 
+def test_what_a_participant_did_proves_what_it_was_told_though_the_coordinator_s_log_is_not_at_hand() -> None:
+    told = said(diagram([Account(carrier="JG", events=(pledged(), sold(), returned()))]))
+    assert [(sender, to, words) for sender, to, words in told if sender == "AN"] == [
+        ("AN", "JG", "prepare"),
+        ("AN", "JG", "commit"),
+        ("AN", "JG", "return"),
+    ]
+
+
+def test_what_operators_did_stands_between_the_messages_by_its_time() -> None:
+    sale = type(sold())(**{**{name: getattr(sold(), name) for name in sold().__struct_fields__}, "at": NOW + 9})
+    told = [words for _, _, words in said(drawn((opened(), voting()), (pledged(), proposed(at=NOW + 5), sale)))]
+    assert told[-3:] == ["breaking the pledge is proposed", "commit", "sold and recorded"]
+
+
 def test_a_participant_alone_still_shows_what_it_did() -> None:
     told = diagram([Account(carrier="JG", events=(pledged(),)), Account(carrier="AN", trouble="it cannot be reached")])
-    assert said(told) == [("JG", "AN", "yes, pledged")]
+    assert said(told) == [("AN", "JG", "prepare"), ("JG", "AN", "yes, pledged")]
     assert told.silent == (("AN", "it cannot be reached"),)

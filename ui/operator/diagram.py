@@ -5,10 +5,13 @@ the yes to a prepare, a decision is told to every carrier that has not recorded 
 answer that was lost, a question asked twice) is not shown.
 
 Times are each carrier's own clock. Where clocks differ an answer can be older than its question: rows therefore stand
-in the order of the protocol, and by time within a step of it.
+in the order of the protocol, and by time within a step of it. What operators did is set between them by its time.
+
+Another carrier's log tells of its flights alone. Where the coordinator's decision is not at hand, a participant's own
+event still proves that it was told one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import groupby
 
 from msgspec import Struct
@@ -73,12 +76,23 @@ def diagram(accounts: Sequence[Account]) -> Diagram:
     events = [event for account in accounts for event in account.events]
     coordinator, flights = _coordinator(accounts), _flights(events)
     placed = [*_of_booking(coordinator, flights, events), *_of_claims(coordinator, events)]
-    placed.sort(key=lambda one: one[:2])
+    said = [message for _stage, _at, message in sorted(placed, key=lambda one: one[:2])]
+    done = sorted((note for event in events if (note := _by_operators(event))), key=lambda note: note.at)
     return Diagram(
         lanes=(TRAVELLER, *dict.fromkeys([coordinator, *map(carrier_of, flights)])),
-        messages=tuple(message for _stage, _at, message in placed[:ROWS_MAX]),
+        messages=tuple(_merged(said, done))[:ROWS_MAX],
         silent=tuple((account.carrier, account.trouble) for account in accounts if account.trouble),
     )
+
+
+def _merged(said: Sequence[Message], done: Sequence[Message]) -> Iterator[Message]:
+    """What operators did, each after all that was said before it."""
+    left = list(done)
+    for message in said:
+        while left and left[0].at < message.at:
+            yield left.pop(0)
+        yield message
+    yield from left
 
 
 def _coordinator(accounts: Sequence[Account]) -> CarrierCode:
@@ -166,10 +180,36 @@ def abort_word(reason: AbortReason) -> str:
 
 def _of_claims(coordinator: CarrierCode, events: Sequence[AnyEvent]) -> Iterator[_Placed]:
     claims = [event for event in events if isinstance(event, FlightEvent)]
+    known = {type(event) for event in events if isinstance(event, BookingEvent)}
     # A claim's seats move together: one row for all of them.
     for _key, same in groupby(claims, key=lambda event: (event.flight, type(event), event.at)):
         every = list(same)
+        if _is_theirs(every[0]):
+            continue
+        if asked := _question(coordinator, every[0], known):
+            yield asked
         yield _recorded(coordinator, every[0], every)
+
+
+def _question(coordinator: CarrierCode, event: AnyFlightEvent, known: Set[type[BookingEvent]]) -> _Placed | None:
+    """What the coordinator must have said before this, where its own log does not tell it."""
+    match event:
+        case SeatHeld(expires_at=None) if VotingStarted not in known:
+            stage, words = 3, _("prepare")
+        case SeatHeld() if BookingOpened not in known:
+            stage, words = 1, _("hold")
+        case SeatCommitted() if BookingCommitted not in known:
+            stage, words = 6, _("commit")
+        case HoldReleased(reason=ReleaseReason.ABORTED) if BookingAborted not in known:
+            stage, words = 6, _("abort")
+        case SeatReturned() if BookingCancelled not in known:
+            stage, words = 10, _("return")
+        case _:
+            return None
+    carrier = carrier_of(event.flight)
+    if carrier == coordinator:
+        return None
+    return stage, event.at, Message(at=event.at, sender=coordinator, to=carrier, words=words)
 
 
 def _recorded(coordinator: CarrierCode, event: AnyFlightEvent, every: Sequence[AnyFlightEvent]) -> _Placed:
@@ -177,14 +217,9 @@ def _recorded(coordinator: CarrierCode, event: AnyFlightEvent, every: Sequence[A
     seats = " ".join(seat for one in every if (seat := getattr(one, "seat", None)))
     detail = f"{event.flight.partition('/')[0]} {seats}".strip()
 
-    def answer(stage: int, words: str, more: str = "") -> _Placed:
+    def answer(stage: int, words: str) -> _Placed:
         to = None if carrier == coordinator else coordinator
-        told = f"{detail}: {more}" if more else detail
-        return stage, event.at, Message(at=event.at, sender=carrier, to=to, words=words, detail=told, answers=True)
-
-    def note(stage: int, words: str, more: str = "") -> _Placed:
-        told = f"{detail}: {more}" if more else detail
-        return stage, event.at, Message(at=event.at, sender=carrier, to=None, words=words, detail=told)
+        return stage, event.at, Message(at=event.at, sender=carrier, to=to, words=words, detail=detail, answers=True)
 
     match event:
         case SeatHeld(expires_at=None):
@@ -195,20 +230,35 @@ def _recorded(coordinator: CarrierCode, event: AnyFlightEvent, every: Sequence[A
             return answer(4, _("no, refused"))
         case SeatCommitted():
             return answer(7, _("sold and recorded"))
-        case HoldReleased(reason=ReleaseReason.FORCED):
-            return note(7, _("pledge broken by force"))
         case HoldReleased():
             return answer(7, _("released"))
         case SeatReturned():
             return answer(11, _("returned"))
-        case ForceProposed():
-            return note(6, _("breaking the pledge is proposed"))
-        case ForceCompared():
-            bad = event.decision is Decision.COMMITTED
-            return note(
-                7, _("compared: it was sold, a mismatch") if bad else _("compared: it was aborted, as it should")
-            )
-        case MismatchAcknowledged():
-            return note(8, _("the traveller was seen to"))
         case _:
             raise AssertionError(f"{event} belongs to no booking")
+
+
+# ---- what operators did ---------------------------------------------------------------------------------------------
+
+
+def _is_theirs(event: AnyEvent) -> bool:
+    forced = isinstance(event, HoldReleased) and event.reason is ReleaseReason.FORCED
+    return forced or isinstance(event, ForceProposed | ForceCompared | MismatchAcknowledged)
+
+
+def _by_operators(event: AnyEvent) -> Message | None:
+    match event:
+        case ForceProposed():
+            words = _("breaking the pledge is proposed")
+        case HoldReleased(reason=ReleaseReason.FORCED):
+            words = _("pledge broken by force")
+        case ForceCompared(decision=Decision.COMMITTED):
+            words = _("compared: it was sold, a mismatch")
+        case ForceCompared():
+            words = _("compared: it was aborted, as it should")
+        case MismatchAcknowledged():
+            words = _("the traveller was seen to")
+        case _:
+            return None
+    detail = f"{event.flight.partition('/')[0]} {getattr(event, 'seat', '')}".strip()
+    return Message(at=event.at, sender=carrier_of(event.flight), to=None, words=words, detail=detail)

@@ -146,6 +146,7 @@ async def _booking_page(
         clock=clock,
         fine_clock=fine_clock,
         force_word=force_word,
+        short_name=short_name,
         faults=faults or {},
         entered=entered or {},
     )
@@ -213,6 +214,11 @@ def signature(known: Visitor) -> str:
     assert known.account is not None
     own = f" ({known.account.id})"
     return known.account.name[: NAME_MAX - len(own)].strip() + own
+
+
+def short_name(operator: str) -> str:
+    """As people call them: the account's id is for the record."""
+    return re.sub(r" \([A-Z]{2}\.\w+\)$", "", operator)
 
 
 def _booking(request: web.Request) -> BookingId:
