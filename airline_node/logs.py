@@ -5,7 +5,7 @@
 
 Lines of the second kind follow a booking through all nodes: each durable event of a booking and of its claims is one,
 and the booking's id is the same everywhere. They hold what the events hold, and so no traveller's name. A whole batch
-of them is one write, 2 µs a line. A log that cannot be written never stops a node: it may lie on the same full disk.
+of them is one write, 3 µs a line. A log that cannot be written never stops a node: it may lie on the same full disk.
 """
 
 import logging
@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from traceback import format_exception
 from typing import Final
 
 import orjson
+from msgspec.structs import fields
 
 from airline_node.rows import TAGS
 from ledger.events import AnyEvent, FlightScheduled, Recorded
@@ -32,6 +34,10 @@ BOOKING: Final = re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]
 """A UUID or a ULID in a message is a booking's id: there is nothing else here that has one."""
 TOLD: Final = ("booking", "flight", "seat", "reason", "coordinator", "decision")
 """Fields of an event that a line repeats, where it has them. Free text and operators' names stay in the journal."""
+TOLD_OF: Final = {
+    kind: (tag, tuple(name for name in TOLD if name in {field.name for field in fields(kind)}))
+    for kind, tag in TAGS.items()
+}
 
 
 class Kind(StrEnum):
@@ -121,18 +127,18 @@ class BookingLog:
             write(b"\n".join(lines) + b"\n")
 
     def _line(self, event: AnyEvent) -> Mapping[str, object]:
-        line: dict[str, object] = {
-            "at": _instant(event.at),
-            "level": "info",
-            "carrier": self._carrier,
-            "event": TAGS[type(event)],
-        }
-        for name in TOLD:
-            if (value := getattr(event, name, None)) is not None:
-                line[name] = value
+        tag, told = TOLD_OF[type(event)]
+        line: dict[str, object] = {"at": _instant(event.at), "level": "info", "carrier": self._carrier, "event": tag}
+        for name in told:
+            line[name] = getattr(event, name)
         return line
 
 
 def _instant(at: Millis) -> str:
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@lru_cache(4)
+def _second(at: int) -> str:
+    """Events of a batch happen in the same second, and to write a date costs more than all the rest of a line."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
