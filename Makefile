@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Over two processes; the tests of one file, which may have nodes or counts in common, stay together.
+SHARED_OUT := -n 2 --dist loadfile
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: run test check fast lock clean
@@ -12,7 +14,7 @@ run: $(VENV)/run.stamp
 
 # The browser's tests have a run of their own: its driver keeps an event loop running that others could not start in.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m pytest tests/browser)
 
 # What can be known in under half a minute: the rules, the tables, the first simulator.

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from subprocess import STDOUT, Popen, TimeoutExpired
-from typing import TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -109,7 +109,7 @@ class Cluster:
         """The one that is booked if nothing else is said."""
         return self.journeys[0]
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Self:
         up.issue(self.fleet)
         try:
             self.start(*CARRIERS)
@@ -123,6 +123,24 @@ class Cluster:
         self.kill_all()
         self._clients.shutdown(cancel_futures=True)
 
+    # ---- where and how a node runs ----------------------------------------------------------------------------------
+
+    def host(self, _carrier: CarrierCode) -> str:
+        """The address of its doors."""
+        return up.HOST
+
+    def command(self, _carrier: CarrierCode) -> Sequence[str]:
+        """What starts it, with its settings in its environment."""
+        return self._command
+
+    def _settings(self, carrier: CarrierCode) -> dict[str, str]:
+        here, others = self.host(carrier), [other for other in CARRIERS if other != carrier]
+        return up.environment(self.fleet, carrier, TOKENS) | {
+            "PASSCOM_LISTEN": f"{here}:{self.fleet.port(carrier)}",
+            "PASSCOM_PEER_LISTEN": f"{here}:{self.fleet.peer_port(carrier)}",
+            "PASSCOM_PEERS": ",".join(f"{o}=https://{self.host(o)}:{self.fleet.peer_port(o)}" for o in others),
+        }
+
     # ---- processes --------------------------------------------------------------------------------------------------
 
     def start(self, *carriers: CarrierCode) -> None:
@@ -131,9 +149,10 @@ class Cluster:
         for carrier in carriers:
             assert carrier not in self._nodes, f"{carrier} runs already"
             self.fleet.data(carrier).mkdir(parents=True, exist_ok=True)
-            settings = shell | up.environment(self.fleet, carrier, TOKENS)
             with self.fleet.log(carrier).open("ab") as log:
-                self._nodes[carrier] = Popen(self._command, env=settings, cwd=ROOT, stdout=log, stderr=STDOUT)
+                self._nodes[carrier] = Popen(
+                    self.command(carrier), env=shell | self._settings(carrier), cwd=ROOT, stdout=log, stderr=STDOUT
+                )
         for carrier in carriers:
             try:
                 until(f"{carrier} is ready", partial(self._ready, carrier), up.READY_MS_MAX)
@@ -215,7 +234,7 @@ class Cluster:
     def leave(self, booking: BookingId, at: CarrierCode = "AN", *, sent: float = 1.0) -> None:
         """Order the whole journey in one step, and go when this much of the body is sent: nobody reads the answer."""
         body = order(dict.fromkeys(self.journey), confirm=True)
-        with closing(HTTPConnection(up.HOST, self.fleet.port(at), ANSWER_MS_MAX / 1000)) as connection:
+        with closing(HTTPConnection(self.host(at), self.fleet.port(at), ANSWER_MS_MAX / 1000)) as connection:
             connection.putrequest("PUT", f"/api/bookings/{booking}")
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(len(body)))
@@ -252,7 +271,7 @@ class Cluster:
         message = Inquire(booking=booking, flight=asker, coordinator=of, asker=asker, to=of)
         body = orjson.dumps({"items": [msgspec.to_builtins(message)]})
         tls = certificates.client_context(*certificates.files(self.fleet.certificates, by))
-        address = (up.HOST, self.fleet.peer_port(of))
+        address = (self.host(of), self.fleet.peer_port(of))
         with suppress(OSError, HTTPException), closing(HTTPConnection(*address)) as connection:
             plain = socket.create_connection(address, ANSWER_MS_MAX / 1000)
             connection.sock = tls.wrap_socket(plain, server_hostname=certificates.peer_host_name(of))
@@ -267,7 +286,7 @@ class Cluster:
     ) -> Reply | None:
         """One exchange with a node's public side; None if it broke off, or never began."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        address = (up.HOST, self.fleet.port(carrier))
+        address = (self.host(carrier), self.fleet.port(carrier))
         with suppress(OSError, HTTPException), closing(HTTPConnection(*address, ANSWER_MS_MAX / 1000)) as connection:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
