@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ledger.direct import direct
 from ledger.terms import (
     AirportCode,
     BookingId,
@@ -79,7 +78,6 @@ class SeatCommitted(FlightEvent, frozen=True, kw_only=True, tag="seat-committed"
     coupon: int
 
 
-@direct
 class ReleaseReason(StrEnum):
     ABORTED = "aborted"
     EXPIRED = "expired"
@@ -97,7 +95,6 @@ class HoldReleased(FlightEvent, frozen=True, kw_only=True, tag="hold-released"):
     why: str | None = None
 
 
-@direct
 class RefusalReason(StrEnum):
     NOT_FREE = "not-free"
     NO_SUCH_FLIGHT = "no-such-flight"
@@ -134,7 +131,6 @@ class ForceProposed(FlightEvent, frozen=True, kw_only=True, tag="force-proposed"
     expires_at: Millis
 
 
-@direct
 class Decision(StrEnum):
     COMMITTED = "committed"
     ABORTED = "aborted"
@@ -196,7 +192,6 @@ class BookingCommitted(BookingEvent, frozen=True, kw_only=True, tag="booking-com
     seats: tuple[tuple[SeatNo, ...], ...]
 
 
-@direct
 class AbortReason(StrEnum):
     SEAT_TAKEN = "seat-taken"
     REFUSED = "refused"

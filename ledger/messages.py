@@ -10,7 +10,6 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from ledger.direct import direct
 from ledger.events import AbortReason, FlightScheduled
 from ledger.terms import (
     BOOKING_PATTERN,
@@ -158,7 +157,6 @@ class Acknowledged(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields
     done: Annotated[str, Meta(pattern=r"^(commit|abort|release|return)$(?!\n)")]
 
 
-@direct
 class Word(StrEnum):
     """What a carrier knows of a booking's outcome."""
 
@@ -228,7 +226,6 @@ class ReadBooking(Struct, frozen=True):
 TravellerCommand: TypeAlias = OpenBooking | ExtendBooking | ConfirmBooking | CancelBooking | ReadBooking
 
 
-@direct
 class Status(StrEnum):
     """What a traveller is told of a booking."""
 
@@ -242,7 +239,6 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-@direct
 class SegmentState(StrEnum):
     ASKED = "asked"
     HELD = "held"
@@ -352,7 +348,6 @@ class AcknowledgeMismatch(OperatorCommand, frozen=True, kw_only=True):
 ForceMessage: TypeAlias = ProposeForce | ConfirmForce | AcknowledgeMismatch
 
 
-@direct
 class ForceState(StrEnum):
     NONE = "none"
     PROPOSED = "proposed"

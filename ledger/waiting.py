@@ -11,14 +11,12 @@ from msgspec import Struct
 
 from ledger.coordinator.pending import pending
 from ledger.coordinator.state import SETTLED, Booking, Phase
-from ledger.direct import direct
 from ledger.messages import ForceState, Forcing, Word
 from ledger.participant import forcing
 from ledger.participant.state import Broken, Claim, Doubt, Flight, HoldState
 from ledger.terms import BookingId, CarrierCode, Centavos, FlightId, Locator, Millis, SeatNo, carrier_of, locator_of
 
 
-@direct
 class WaitState(StrEnum):
     HELD = "held"
     """A traveller's timed hold."""
@@ -38,7 +36,6 @@ class WaitState(StrEnum):
     """A pledge that operators have broken, and that should have been sold. An alarm until it is acknowledged."""
 
 
-@direct
 class Said(StrEnum):
     """What a carrier has said of a booking, as far as it is known here."""
 

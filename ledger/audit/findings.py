@@ -5,12 +5,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from ledger.direct import direct
 from ledger.events import StreamName
 from ledger.terms import BookingId, CarrierCode
 
 
-@direct
 class Fault(StrEnum):
     """The kinds of finding. The first block is about what the logs say, the second about the logs themselves."""
 

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from ledger.direct import direct
 from ledger.events import (
     AbortReason,
     AnyBookingEvent,
@@ -36,7 +35,6 @@ from ledger.messages import (
 from ledger.terms import BookingId, CarrierCode, Centavos, FlightId, Millis, SeatNo, Segment, TicketNo
 
 
-@direct
 class Phase(StrEnum):
     UNKNOWN = "unknown"
     OPEN = "open"

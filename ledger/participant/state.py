@@ -8,7 +8,6 @@ from typing import TypeAlias, assert_never
 from msgspec import Struct, field
 
 from ledger.cabin import Cabin, cabin_of
-from ledger.direct import direct
 from ledger.events import (
     FlightScheduled,
     HoldReleased,
@@ -43,7 +42,6 @@ carrier's clock than `SKEW_MS` (and the voting time) is refused anyway, and no c
 by its own clock: so no prepare that could still lead to a commit outlives the memory of its closed door."""
 
 
-@direct
 class HoldState(StrEnum):
     NONE = "none"
     TIMED = "timed"
@@ -54,7 +52,6 @@ class HoldState(StrEnum):
     RETURNED = "returned"
 
 
-@direct
 class Move(StrEnum):
     HOLD = "hold"
     PLEDGE = "pledge"
