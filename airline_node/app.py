@@ -25,7 +25,7 @@ from airline_node.changes import Changes
 from airline_node.config import Config
 from airline_node.control import Control
 from airline_node.control_routes import CONTROL
-from airline_node.desk import NodeBookings, NodeHistory, NodeHouse, NodeOperations, NodeSale
+from airline_node.desk import NodeBookings, NodeHistory, NodeHouse, NodeLog, NodeOperations, NodeSale
 from airline_node.door import JOURNAL, NODE
 from airline_node.evidence.keys import KeyTrouble
 from airline_node.evidence.notary import Changed
@@ -302,6 +302,7 @@ class Parts:
             operations=NodeOperations(self._control, self._neighbours, self._network, journal, now),
             history=NodeHistory(journal),
             people=self._people.for_pages(self._config),
+            log=NodeLog(self._config.carrier, journal, self._office),
         )
 
     def _private_app(self, journal: Journal) -> web.Application:

@@ -162,6 +162,16 @@ class Journal:
         """
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._decided, after, limit)
 
+    async def excerpt(self, after: int, limit: int, tags: Sequence[str]) -> list[tuple[int, Recorded]]:
+        """The same, of events with one of these tags; of all without any."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._log, after, min(limit, LOG_EVENTS_MAX), tags
+        )
+
+    async def end(self) -> int:
+        """The last position; 0 in an empty log."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._end)
+
     async def history(self, stream: StreamName) -> list[tuple[int, Recorded]]:
         """One whole stream, each event with its position."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._history, stream)
@@ -259,6 +269,10 @@ class Journal:
             rows = self._recorder.select_notifications(after, limit, end, DECISION_TAGS, inclusive_of_start=False)
         bookings = [str(row.originator_id).removeprefix(booking_stream("")) for row in rows]
         return bookings, rows[-1].id if len(rows) == limit else end
+
+    def _end(self) -> int:
+        with _reported("the journal cannot be read"):
+            return self._recorder.max_notification_id() or 0
 
     def _history(self, stream: StreamName) -> list[tuple[int, Recorded]]:
         with _reported("the journal cannot be read"):

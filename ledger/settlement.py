@@ -13,6 +13,7 @@ from msgspec import Struct
 from ledger.audit import Cited
 from ledger.events import (
     AnyEvent,
+    BookingCancelled,
     BookingCommitted,
     BookingOpened,
     FlightScheduled,
@@ -20,6 +21,7 @@ from ledger.events import (
     SeatCommitted,
     SeatHeld,
     SeatReturned,
+    VotingStarted,
 )
 from ledger.terms import BookingId, CarrierCode, Centavos, FlightId, Millis, SeatNo, TicketNo, carrier_of
 
@@ -39,7 +41,7 @@ class Coupon(Struct, frozen=True, kw_only=True):
     debtor: CarrierCode
     creditor: CarrierCode
     fare: Centavos
-    sold: Cited
+    sold: Cited | None
     decided: Cited | None
     dispute: str
 
@@ -65,6 +67,7 @@ class _Sale(Struct):
 
 class _Order(Struct):
     opened: BookingOpened
+    tickets: tuple[TicketNo, ...] = ()
     committed: BookingCommitted | None = None
     decided: Cited | None = None
 
@@ -72,8 +75,12 @@ class _Order(Struct):
 class Clearing:
     """Hears the logs, each in its order, and then settles. Remembers what concerns the period and nothing else."""
 
-    def __init__(self, carriers: Iterable[CarrierCode], start: Millis, end: Millis) -> None:
-        """For flights that depart from `start` on and before `end`; `carriers` are those whose logs are at hand."""
+    def __init__(self, carriers: Iterable[CarrierCode], start: Millis, end: Millis, *, alone: bool = False) -> None:
+        """For flights that depart from `start` on and before `end`; `carriers` are those whose logs are at hand.
+
+        `alone`: what one carrier's log says is taken for what it says, where the other's is not at hand.
+        """
+        self._alone = alone
         self._carriers = frozenset(carriers)
         self._start, self._end = start, end
         self._plans: dict[FlightId, FlightScheduled] = {}
@@ -92,8 +99,12 @@ class Clearing:
                 self._sales[event.flight].pop(event.seat, None)
             case BookingOpened() if any(self._concerns(carrier, s.flight, s.departure) for s in event.segments):
                 self._orders[carrier, event.booking] = _Order(event)
+            case VotingStarted() if order := self._orders.get((carrier, event.booking)):
+                order.tickets = event.tickets
             case BookingCommitted() if order := self._orders.get((carrier, event.booking)):
                 order.committed, order.decided = event, Cited(carrier, position)
+            case BookingCancelled():
+                self._orders.pop((carrier, event.booking), None)
             case _:
                 pass
 
@@ -134,11 +145,40 @@ class Clearing:
                         dispute=self._dispute(sale.held, plan, order),
                     )
 
+        if self._alone:
+            for (debtor, _), order in self._orders.items():
+                yield from self._by_decision(debtor, order)
+
+    def _by_decision(self, debtor: CarrierCode, order: _Order) -> Iterator[Coupon]:
+        """What a selling carrier's log alone says that it owes."""
+        if order.committed is None:
+            return
+        for number, (segment, seats) in enumerate(zip(order.opened.segments, order.committed.seats, strict=True), 1):
+            if carrier_of(segment.flight) in self._carriers or not self._concerns(
+                debtor, segment.flight, segment.departure
+            ):
+                continue
+            for ticket, seat in zip(order.tickets, seats, strict=True):
+                yield Coupon(
+                    ticket=ticket,
+                    coupon=number,
+                    booking=order.opened.booking,
+                    flight=segment.flight,
+                    seat=seat,
+                    departure=segment.departure,
+                    debtor=debtor,
+                    creditor=carrier_of(segment.flight),
+                    fare=segment.fare,
+                    sold=None,
+                    decided=order.decided,
+                    dispute="",
+                )
+
     def _dispute(self, held: SeatHeld, plan: FlightScheduled, order: _Order | None) -> str:
         """Why the two sides do not agree, or nothing."""
         debtor = held.coordinator
         if debtor not in self._carriers:
-            return f"the log of {debtor} is not at hand"
+            return "" if self._alone else f"the log of {debtor} is not at hand"
         if order is None or order.committed is None:
             return f"the log of {debtor} has no commit of it"
         pairs = zip(order.opened.segments, order.committed.seats, strict=False)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from ledger.events import AnyBookingEvent
 from ledger.messages import BookingView, Refusal
 from ledger.terms import AirportCode, BookingId, CarrierCode, Centavos, FlightId, Millis, SeatNo, carrier_of
+from ui.logbook import LogBook
 from ui.operations import Operations
 from ui.people import People
 
@@ -250,3 +251,4 @@ class Desk:
     operations: Operations
     history: History
     people: People
+    log: LogBook

@@ -10,7 +10,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from ui import accounts, booking, figures, language, operator, search, seats, ticket, trips
+from ui import accounts, audit, booking, figures, language, operator, search, seats, ticket, trips
 from ui.assets import ROOT as ASSETS
 from ui.assets import Assets
 from ui.desk import Desk
@@ -41,7 +41,10 @@ FIGURES = (
 """The filters of every template, from `ui.figures`."""
 YEAR_S = 365 * 24 * 3600
 
-ROOMS: tuple[Room, ...] = (search.ROOM, seats.ROOM, booking.ROOM, ticket.ROOM, trips.ROOM, operator.ROOM, accounts.ROOM)
+ROOMS: tuple[Room, ...] = (
+    *(search.ROOM, seats.ROOM, booking.ROOM, ticket.ROOM, trips.ROOM, accounts.ROOM),
+    *(operator.ROOM, audit.ROOM),
+)
 
 
 def add_site(app: web.Application, desk: Desk, rooms: tuple[Room, ...] = ROOMS) -> None:

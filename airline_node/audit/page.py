@@ -74,7 +74,7 @@ def coupons_csv(coupons: Iterable[Coupon]) -> str:
     rows = (
         (
             *(c.debtor, c.creditor, _money(c.fare), c.ticket, c.coupon, c.flight, c.seat, iso(c.departure), c.booking),
-            *(f"{c.sold.carrier}:{c.sold.position}", f"{c.decided.carrier}:{c.decided.position}" if c.decided else ""),
+            *(f"{one.carrier}:{one.position}" if one else "" for one in (c.sold, c.decided)),
             c.dispute,
         )
         for c in coupons

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from airline_node.evidence import keys
+from airline_node.evidence import keys as key_files
 from airline_node.evidence.desk import ReceiptDesk
-from airline_node.evidence.keys import KeyTrouble
+from airline_node.evidence.keys import KeyTrouble, PublicKey
 from airline_node.evidence.notary import TREE_FILE, Notary, restore
 from airline_node.evidence.shelf import FILE, Shelf
 from airline_node.evidence.witness import Witness
@@ -33,7 +33,7 @@ class Office:
         now: Callable[[], Millis],
     ) -> Self:
         """Raises `KeyTrouble`, `ShelfTrouble`, `Changed`, `OSError` or what the journal raises."""
-        own, public = keys.read_private(signing_key, carrier), keys.read_public(log_keys)
+        own, public = key_files.read_private(signing_key, carrier), key_files.read_public(log_keys)
         for known in (carrier, *addresses):
             if known not in public:
                 raise KeyTrouble(f"{log_keys}: no key of {known}")
@@ -49,13 +49,22 @@ class Office:
             notary = Notary(own, watched, tree, shelf, now)
             witness = Witness(own, watched, addresses, tls, shelf, now)
             desk = ReceiptDesk(carrier, notary, journal, addresses, tls)
-            return cls(notary, witness, desk, shelf, undo.pop_all())
+            return cls(notary, witness, desk, shelf, watched, undo.pop_all())
 
-    def __init__(self, notary: Notary, witness: Witness, desk: ReceiptDesk, shelf: Shelf, opened: ExitStack) -> None:
+    def __init__(
+        self,
+        notary: Notary,
+        witness: Witness,
+        desk: ReceiptDesk,
+        shelf: Shelf,
+        keys: Mapping[CarrierCode, PublicKey],
+        opened: ExitStack,
+    ) -> None:
         self.notary = notary
         self.witness = witness
         self.desk = desk
         self.shelf = shelf
+        self.keys = keys
         self._opened = opened
 
     async def run(self) -> None:

@@ -113,6 +113,10 @@ class Audit:
             if hears := self._hears.get(type(event)):
                 hears(flight, event, at)
 
+    def contradictions(self) -> list[Finding]:
+        """What the events heard so far contradict by themselves, whatever any other log may say."""
+        return list(self._found)
+
     def findings(self, promises: Promises = NO_PROMISES, *, at_rest: bool = False) -> list[Finding]:
         """Everything that is wrong. With `at_rest` nothing may be under way any more, in logs that are all at hand."""
         found = list(self._found)

@@ -40,7 +40,7 @@ class Carrier:
     async def serve(self, asker: CarrierCode) -> tuple[web.AppRunner, str]:
         """What this one asker sees, on a port of its own: so no certificate need tell who asks."""
         desk = ReceiptDesk(self.code, self.notary, NoJournal(), {}, None)
-        office = self.offices[asker] = Office(self.notary, self.witness, desk, self.shelf, ExitStack())
+        office = self.offices[asker] = Office(self.notary, self.witness, desk, self.shelf, PUBLIC, ExitStack())
 
         async def cosign(request: web.Request) -> web.Response:
             return await routes.take_cosignature(request, asker)

@@ -116,3 +116,13 @@ def test_a_wrong_value_is_repeated_short_and_without_control_characters() -> Non
 
 def test_every_example_is_sound() -> None:
     read({name: variable.example for name, variable in config.VARIABLES.items()})
+
+
+def test_a_node_that_signs_its_log_is_told_its_key_and_everybody_s() -> None:
+    keys = {"PASSCOM_SIGNING_KEY": "/keys/AN.signing-key", "PASSCOM_LOG_KEYS": "/keys/log-keys"}
+    told = read(SOUND | keys)
+    assert (told.signing_key, told.log_keys) == (Path("/keys/AN.signing-key"), Path("/keys/log-keys"))
+    assert read(SOUND).signing_key is None
+    for name in keys:
+        with pytest.raises(ConfigTrouble, match="is missing: a node that signs its log needs both"):
+            read(SOUND | {name: keys[name]})

@@ -1,0 +1,106 @@
+"""The auditors' pages in a browser, over the log of a node that sells: with keys alone, without scripts, for axe."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.screens import WEIGHT_BYTES_MAX, OpenScreen, Screen
+from tests.browser.test_accounts import new_email, register
+from tests.crash.cluster import Cluster, insist, new_booking
+
+PATHS = ("/audit", "/audit/log", "/audit/event/1", "/audit/settlement")
+
+
+@pytest.fixture
+def bought(nodes: Cluster) -> tuple[str, str]:
+    """A booking over all three carriers, taken by Andorinha, and Andorinha's own flight in it."""
+    booking = new_booking()
+    reply = insist(lambda: nodes.buy(booking, "AN"))
+    assert reply.status in (200, 201), reply.body
+    [flight] = [flight for flight in nodes.journey if flight.startswith("AN")]
+    return booking, flight
+
+
+def auditor(screen: Screen, nodes: Cluster) -> None:
+    """Registers at this screen's airline, and is made its auditor beside the running node."""
+    email = new_email()
+    register(screen, email, name="Rui Melo")
+    grant = (sys.executable, "-m", "airline_node.cli", "grant", email, "auditor", "--data", nodes.fleet.data("AN"))
+    subprocess.run(grant, check=True, capture_output=True)
+
+
+def test_a_traveller_sees_no_way_to_the_log_and_gets_none(open_screen: OpenScreen, nodes: Cluster) -> None:
+    screen = open_screen("AN")
+    screen.go("/audit/log")
+    expect(screen.page).to_have_url(re.compile("/login"))
+    register(screen, new_email())
+    screen.go("/audit/log", status=403)
+    expect(screen.page.get_by_role("link", name="Audit")).to_have_count(0)
+
+
+def test_an_auditor_scrubs_through_a_flight_by_keys_alone(
+    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str]
+) -> None:
+    _, flight = bought
+    screen = open_screen("AN")
+    auditor(screen, nodes)
+    screen.go("/")
+    screen.page.get_by_role("link", name="Audit").click()
+    screen.page.get_by_label("A flight, a booking").fill(flight)
+    screen.page.keyboard.press("Enter")
+    page = screen.page
+    expect(page).to_have_url(re.compile(f"/audit/flight/{flight}$"))
+    last = int(page.locator("#instant").get_attribute("data-number") or 0)
+    assert last >= 3
+    expect(page.locator("#then")).to_contain_text("sold")
+    expect(page.locator("td.then-sold.then-changed")).to_have_count(1)
+
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#then")).to_contain_text("pledged")
+    expect(page.locator("td.then-pledged.then-changed")).to_have_count(1)
+    expect(page).to_have_url(re.compile(f"n={last - 1}$"))
+    page.keyboard.press("Home")
+    expect(page.locator("#then")).to_contain_text("put on sale")
+    expect(page.locator("td.then-sold")).to_have_count(0)
+    assert page.evaluate("document.activeElement.id") == "n"
+    expect(page.locator(".rules .holds")).to_have_count(4)
+    page.reload()
+    expect(page.locator("#which")).to_have_text("1")
+
+
+def test_without_scripts_the_same_is_done_by_links(
+    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str]
+) -> None:
+    booking, flight = bought
+    screen = open_screen("AN", scripts=False)
+    auditor(screen, nodes)
+    screen.go(f"/audit/booking/{booking}")
+    page = screen.page
+    expect(page.locator(".lines tbody tr")).to_have_count(6)
+    page.get_by_role("link", name=flight).first.click()
+    page.get_by_role("link", name="Event before").click()
+    expect(page.locator("#then")).to_contain_text("pledged")
+    page.get_by_role("link", name=re.compile("^Event [0-9]+$")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Event [0-9]+$"))
+    page.get_by_role("link", name="In the log").click()
+    expect(page.locator(".lines tbody tr").first).to_be_visible()
+
+
+def test_every_page_of_the_audit_is_accessible_light_and_translated(
+    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str], tmp_path: Path
+) -> None:
+    booking, flight = bought
+    screen = open_screen("AN")
+    auditor(screen, nodes)
+    for path in (*PATHS, f"/audit/flight/{flight}", f"/audit/booking/{booking}"):
+        screen.go(path)
+        screen.assert_accessible()
+        assert screen.weight() < WEIGHT_BYTES_MAX
+        screen.save(path.strip("/").replace("/", "-"), tmp_path)
+    screen.go(f"/language/pt?back=/audit/flight/{flight}")
+    expect(screen.page.get_by_role("heading", name="O que precisa valer")).to_be_visible()
