@@ -97,7 +97,8 @@ class Audit:
             if version and version != booking.version + 1:
                 self._out_of_order(event, at, version, booking.version)
             booking.version = version
-            self._hears[type(event)](booking, order, event, at)
+            if hears := self._hears.get(type(event)):
+                hears(booking, order, event, at)
         else:
             flight = self.flights.get(event.flight)
             if flight is None:
@@ -266,7 +267,8 @@ class Audit:
         for position, version, event in self._recall(*order):
             if position < before and isinstance(event, BookingEvent):
                 booking.version = version
-                self._hears[type(event)](booking, order, event, Cited(order[0], position))
+                if hears := self._hears.get(type(event)):
+                    hears(booking, order, event, Cited(order[0], position))
         self._found, self._next_serial[order[0]] = found, serial
         self.bookings[order] = booking
         for place in booking.decided():

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -12,14 +13,19 @@ from airline_node.evidence.notes import Checkpoint, Note, cosigned, signed
 from airline_node.evidence.shelf import FILE, Alarm, Shelf
 from airline_node.journal import Journal
 from airline_node.rows import sealed
-from ledger.audit import Fault
+from ledger.audit import Audit, Fault
 from ledger.events import (
     AbortReason,
+    AnyEvent,
     BookingAborted,
     BookingCommitted,
     BookingOpened,
+    ForceCompared,
+    ForceProposed,
+    HoldExtended,
     HoldReleased,
     MismatchAcknowledged,
+    PrepareRefused,
     Recorded,
     ReleaseReason,
     SeatCommitted,
@@ -34,6 +40,7 @@ from tests.evidence.given import KEYS, NOW, note_of
 
 pytestmark = pytest.mark.slow
 HOUR = 3_600_000
+SAY_NOTHING_OF_OWNERS = {PrepareRefused, ForceProposed, ForceCompared, HoldExtended}
 
 
 @pytest.fixture
@@ -287,6 +294,17 @@ def test_a_forced_hold_against_its_decision_is_named_until_somebody_has_seen_to_
     assert told[0][1].startswith("JG:17")
     seen = MismatchAcknowledged(at=NOW + 10_000, flight=THERE, booking=LAST, operator="ana", note="rebooked")
     assert planted(tmp_path / "two", ("JG", forced), ("JG", seen), drop=("JG", SeatCommitted)) == []
+
+
+def test_every_kind_of_event_is_heard_and_an_extended_hold_is_no_finding(tmp_path: Path) -> None:
+    extended = HoldExtended(at=NOW + 1_001, booking="booking-of-passenger-0000", extension=1, hold_until=NOW + 900_000)
+    told = honest(1)
+    told.insert(3, ("AN", extended))
+    write(tmp_path, told, sign=False)
+    assert audited(tmp_path, verify=False, at_rest=True).findings == ()
+    one_of_each = Audit()
+    for kind in get_args(AnyEvent):
+        assert kind in one_of_each._hears or kind in SAY_NOTHING_OF_OWNERS
 
 
 def test_a_ticket_number_that_was_given_out_before_is_named(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def what(event: AnyEvent) -> str:
         "ForceCompared": _("force compared with the decision"),
         "MismatchAcknowledged": _("mismatch acknowledged"),
         "BookingOpened": _("booking opened"),
+        "HoldExtended": _("more time asked for"),
         "VotingStarted": _("votes asked for"),
         "BookingCommitted": _("decided: sold"),
         "BookingAborted": _("decided: not sold"),
