@@ -79,15 +79,15 @@ class Crowd:
             self._cluster.buy(booking, at, wanted)
             self._saw(place, Operation(Does.TAKE, booking, called))
             return
-        if random.random() < 0.5:
-            reply = insist(partial(self._cluster.buy, booking, at, wanted))
-        else:
-            reply = insist(partial(self._cluster.hold, booking, at, wanted))
+        at_once = random.random() < 0.5
+        reply = insist(partial(self._cluster.buy if at_once else self._cluster.hold, booking, at, wanted))
+        if not at_once and reply.status < HTTPStatus.BAD_REQUEST:
             called = time.monotonic()
-            if reply.status < HTTPStatus.BAD_REQUEST:
-                reply = insist(partial(self._cluster.confirm, booking, at))
+            reply = insist(partial(self._cluster.confirm, booking, at))
+            assert reply.status in (HTTPStatus.OK, HTTPStatus.CONFLICT), f"{booking} was held, and now: {reply}"
         taken = Operation(Does.TAKE, booking, called, time.monotonic())
-        if reply.status == HTTPStatus.CONFLICT:
+        if reply.status >= HTTPStatus.BAD_REQUEST:  # also of a flight that a node has not heard of since it started
+            assert reply.problem.known, reply
             self._saw(place, replace(taken, does=Does.HAS_NOT))
             return
         assert reply.booking.status is Status.CONFIRMED, reply

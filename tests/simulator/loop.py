@@ -109,6 +109,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._chance = chance
         self._time = 0.0
         self._ready: Any = []  # where the base class has a deque: no order is given up by taking all of it at once
+        self._turns: list[Any] = []  # of those that were ready together, who is still to run
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = count()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -126,7 +127,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     @property
     def quiet(self) -> bool:
         """Nothing is ready and nothing will ever be: who asks is the only one that runs."""
-        return not self._ready and all(timer._cancelled for _, _, timer in self._timers)
+        return not self._ready and not self._turns and all(timer._cancelled for _, _, timer in self._timers)
 
     def bury(self) -> None:
         """When all is over: end what was begun and never ended, of the dead too, in the order in which it was begun."""
@@ -191,11 +192,12 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _run_once(self) -> None:
         """Everything that is ready now, in an order that the seed decides."""
         self._pass_time()
-        ready, self._ready = self._ready, []
-        if len(ready) > 1:
+        self._turns, self._ready = self._ready, []
+        if len(self._turns) > 1:
             random = self._chance.random
-            ready.sort(key=lambda _step: random())
-        for step in ready:
+            self._turns.sort(key=lambda _step: random())
+        while self._turns:
+            step = self._turns.pop()
             if self.fatal is not None:
                 raise self.fatal
             if not step._cancelled:

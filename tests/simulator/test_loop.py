@@ -30,6 +30,18 @@ def test_what_is_ready_runs_in_an_order_that_the_seed_decides() -> None:
     assert sorted(order(1)) == list(range(8))
 
 
+def test_it_is_not_quiet_while_somebody_is_still_to_run_at_the_same_moment() -> None:
+    loop, quiet = VirtualLoop(Random(1)), list[bool]()
+    for _ in range(3):
+        loop.call_later(1, lambda: quiet.append(loop.quiet))
+    done = loop.create_future()
+    loop.call_later(1, done.set_result, None)
+    loop.run_until_complete(done)
+    loop.bury()
+    assert quiet
+    assert not any(quiet)
+
+
 def test_a_life_that_is_over_runs_nothing_not_even_its_finally() -> None:
     loop, done = VirtualLoop(Random(1)), list[str]()
 
