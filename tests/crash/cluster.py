@@ -360,7 +360,7 @@ def new_booking() -> BookingId:
     return str(uuid4())
 
 
-def insist(client: Callable[[], Reply | None]) -> Reply:
+def insist(client: Callable[[], Reply | None], within_ms: Millis = KNOWN_MS_MAX) -> Reply:
     """A traveller who asks again until the outcome is known."""
     replies: list[Reply] = []
 
@@ -370,7 +370,7 @@ def insist(client: Callable[[], Reply | None]) -> Reply:
             replies.append(reply)
         return reply is not None and reply.is_final
 
-    until("the outcome is known", known, KNOWN_MS_MAX)
+    until("the outcome is known", known, within_ms)
     return replies[-1]
 
 

@@ -12,14 +12,17 @@ from math import inf
 
 from msgspec.structs import replace
 
+from airline_node.up import READY_MS_MAX
 from ledger.messages import Status
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis, SeatNo
-from tests.crash.cluster import CARRIERS, Cluster, Reply, Wanted, insist, new_booking
+from tests.crash.cluster import CARRIERS, KNOWN_MS_MAX, Cluster, Reply, Wanted, insist, new_booking
 from tests.crash.histories import Does, Operation, linearizable
 
 SEATS = [f"{row}{column}" for row in range(10, 12) for column in "ABCDEF"]
 """Of Jangada's flight: so few that most travellers meet another one who wants the same."""
 BETWEEN_JOURNEYS_MS_MAX: Millis = 200
+PATIENCE_MS: Millis = KNOWN_MS_MAX + 2 * READY_MS_MAX
+"""The node that they ask may be killed, and killed again when it has just started."""
 GIVES_UP, LOOKS, KEEPS = 0.05, 0.5, 0.05
 """How many never ask again, are looked up by a friend, keep what they have bought."""
 
@@ -80,10 +83,10 @@ class Crowd:
             self._saw(place, Operation(Does.TAKE, booking, called))
             return
         at_once = random.random() < 0.5
-        reply = insist(partial(self._cluster.buy if at_once else self._cluster.hold, booking, at, wanted))
+        reply = insist(partial(self._cluster.buy if at_once else self._cluster.hold, booking, at, wanted), PATIENCE_MS)
         if not at_once and reply.status < HTTPStatus.BAD_REQUEST:
             called = time.monotonic()
-            reply = insist(partial(self._cluster.confirm, booking, at))
+            reply = insist(partial(self._cluster.confirm, booking, at), PATIENCE_MS)
             assert reply.status in (HTTPStatus.OK, HTTPStatus.CONFLICT), f"{booking} was held, and now: {reply}"
         taken = Operation(Does.TAKE, booking, called, time.monotonic())
         if reply.status >= HTTPStatus.BAD_REQUEST:  # also of a flight that a node has not heard of since it started
@@ -95,7 +98,7 @@ class Crowd:
         self._look(place, booking, at)
         if random.random() > KEEPS:
             called = time.monotonic()
-            reply = insist(partial(self._cluster.cancel, booking, at))
+            reply = insist(partial(self._cluster.cancel, booking, at), PATIENCE_MS)
             assert reply.booking.status is Status.CANCELLED, reply
             self._saw(place, Operation(Does.GIVE_BACK, booking, called, time.monotonic()))
             self._look(place, booking, at)

@@ -282,7 +282,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     fault(
         "a snapshot forgets the closed doors",
-        ("snapshots.form:_bare_flight", "taken={}, doubts={}", "taken={}, doubts={}, closed={}"),
+        ("snapshots.form:_bare_flight", "waiting=set(), doubts={}", "waiting=set(), doubts={}, closed={}"),
     ),
     fault(
         "a snapshot gives seats that are taken back as free",
