@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.screens import WEIGHT_BYTES_MAX, OpenScreen, Screen
 from tests.browser.test_accounts import new_email, register
@@ -31,6 +31,10 @@ def auditor(screen: Screen, nodes: Cluster) -> None:
     register(screen, email, name="Rui Melo")
     grant = (sys.executable, "-m", "airline_node.cli", "grant", email, "auditor", "--data", nodes.fleet.data("AN"))
     subprocess.run(grant, check=True, capture_output=True)
+
+
+def colour_of(page: Page, seat: str) -> str:
+    return str(page.locator(seat).first.evaluate("seat => getComputedStyle(seat).backgroundColor"))
 
 
 def test_a_traveller_sees_no_way_to_the_log_and_gets_none(open_screen: OpenScreen, nodes: Cluster) -> None:
@@ -58,6 +62,7 @@ def test_an_auditor_scrubs_through_a_flight_by_keys_alone(
     assert last >= 3
     expect(page.locator("#then")).to_contain_text("sold")
     expect(page.locator("td.then-sold.then-changed")).to_have_count(1)
+    assert colour_of(page, "td.then-sold") != colour_of(page, "td.then-free")
 
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowLeft")

@@ -11,6 +11,7 @@ from ledger.events import AnyEvent, FlightEvent, SeatCommitted, SeatHeld
 from ledger.history import FlightThen, SeatState
 from ledger.terms import BookingId, CarrierCode, Millis, SeatNo, carrier_of
 from ui.language import gettext as _
+from ui.language import pgettext
 from ui.logbook import Entry
 
 SIGNS = {SeatState.FREE: "", SeatState.HELD: "○", SeatState.PLEDGED: "◐", SeatState.SOLD: "●"}
@@ -141,10 +142,10 @@ def _rule(text: str, wrong: Sequence[str]) -> Rule:
 
 def state_words(state: SeatState) -> str:
     return {
-        SeatState.FREE: _("free"),
-        SeatState.HELD: _("held"),
-        SeatState.PLEDGED: _("pledged"),
-        SeatState.SOLD: _("sold"),
+        SeatState.FREE: pgettext("seat in a log", "free"),
+        SeatState.HELD: pgettext("seat in a log", "held"),
+        SeatState.PLEDGED: pgettext("seat in a log", "pledged"),
+        SeatState.SOLD: pgettext("seat in a log", "sold"),
     }[state]
 
 
