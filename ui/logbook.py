@@ -41,6 +41,10 @@ class Proof(Struct, frozen=True):
 class LogBook(Protocol):
     """The node's own log. Raises `DeskClosed` while it cannot be read."""
 
+    @property
+    def signs(self) -> bool:
+        """Whether this log is signed, so that there are receipts."""
+
     async def excerpt(self, after: int, limit: int, tags: tuple[str, ...]) -> Excerpt:
         """Events after a position; with `tags`, of these kinds alone."""
 

@@ -26,6 +26,10 @@ class NodeLog:
         self._journal = journal
         self._office = office
 
+    @property
+    def signs(self) -> bool:
+        return self._office is not None
+
     async def excerpt(self, after: int, limit: int, tags: tuple[str, ...]) -> Excerpt:
         async with _in_the_pages_words():
             found = await self._journal.excerpt(after, limit + 1, tags)

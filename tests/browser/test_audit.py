@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from airline_node.evidence.keys import KEYS_FILE, read_public
+from airline_node.evidence.receipts import check
+from ledger.events import SeatCommitted
 from tests.browser.screens import WEIGHT_BYTES_MAX, OpenScreen, Screen
 from tests.browser.test_accounts import new_email, register
 from tests.crash.cluster import Cluster, insist, new_booking
@@ -44,6 +47,23 @@ def test_a_traveller_sees_no_way_to_the_log_and_gets_none(open_screen: OpenScree
     register(screen, new_email())
     screen.go("/audit/log", status=403)
     expect(screen.page.get_by_role("link", name="Audit")).to_have_count(0)
+
+
+def test_the_receipt_on_a_ticket_is_downloaded_and_proves_the_journey(
+    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str], tmp_path: Path
+) -> None:
+    booking, _ = bought
+    screen = open_screen("AN")
+    screen.go(f"/bookings/{booking}/ticket")
+    with screen.page.expect_download() as download:
+        screen.page.get_by_role("link", name="Signed receipt").click()
+    path = tmp_path / "receipt.json"
+    download.value.save_as(path)
+    proved = check(path.read_bytes(), read_public(nodes.fleet.keys / KEYS_FILE))
+    assert (proved.booking, proved.status) == (booking, "confirmed")
+    assert {
+        event.flight for seen in proved.logs for _, event in seen.events if isinstance(event, SeatCommitted)
+    } == set(nodes.journey)
 
 
 def test_an_auditor_scrubs_through_a_flight_by_keys_alone(

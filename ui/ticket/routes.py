@@ -83,6 +83,7 @@ async def show(request: web.Request) -> web.Response:
         here_zone=HERE,
         refunded=_quote(view, events, node, given_back) if given_back is not None else None,
         quote=_quote(view, events, node, node.house.now()) if view.status is Status.CONFIRMED else None,
+        proved=node.log.signs,
     )
 
 
