@@ -35,7 +35,7 @@ from airline_node.itineraries import search
 from airline_node.metrics import exposition
 from airline_node.network import Network
 from airline_node.openapi import Route, document
-from airline_node.people.routes import MANIFEST
+from airline_node.people.public_routes import PEOPLE_ROUTES
 from airline_node.timetable import Airport, Timetable
 from airline_node.tokens import TOKENS, let_in
 from airline_node.vault import Travellers, Vault
@@ -179,14 +179,6 @@ async def read_checkpoints(request: web.Request) -> web.Response:
     return respond_with(await evidence.checkpoints_of(request))
 
 
-async def read_manifest(request: web.Request) -> web.Response:
-    let_in(request, request.app[TOKENS].operator)
-    flight = request.match_info["flight"]
-    if request.app[NETWORK].seats(flight) is None:
-        raise Fault(HTTPStatus.NOT_FOUND, "no-such-flight", "it is not on sale, as far as this carrier knows")
-    return respond_with(answers.manifest(flight, await request.app[MANIFEST].of(flight)))
-
-
 # ---- for whoever runs the node -----------------------------------------------------------------------------------
 
 
@@ -292,15 +284,7 @@ ROUTES = (
         answers={200: "text/plain"},
         problems=(404,),
     ),
-    Route(
-        method="GET",
-        path="/api/flights/{flight}/manifest",
-        summary="Who is on board of one of this carrier's flights, as far as the sellers have told their names.",
-        serve=read_manifest,
-        answers={200: answers.ManifestAnswer},
-        problems=(401, 404, 503),
-        token=True,
-    ),
+    *PEOPLE_ROUTES,
     Route(
         method="GET",
         path="/api/log",

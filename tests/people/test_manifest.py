@@ -235,7 +235,7 @@ def test_a_sale_that_nobody_had_looked_at_before_a_kill_is_found_in_the_log(tmp_
 
 
 def everything_on_disk(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.iterdir())
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
 # ---- the room -----------------------------------------------------------------------------------------------------
@@ -304,6 +304,33 @@ def test_the_operating_carriers_know_who_boards_and_forget_who_has_cancelled(con
                 )
 
     lived(story)
+
+
+@pytest.mark.slow
+def test_an_operator_erases_names_here_and_at_every_carrier_that_was_told(configs: Configs) -> None:
+    staffed = {carrier: _with_operator(config) for carrier, config in configs.items()}
+    seller, flown = staffed["IP"], list(zip(("IP", "JG", "AN"), journey(), strict=True))
+
+    async def story() -> None:
+        async with open_for_business(*staffed.values()) as client:
+            one = f"/api/bookings/{BOOKING}"
+            assert (await client.ask("DELETE", seller, f"{one}/passengers")).status == 404
+            await client.ask("PUT", seller, one, order(*journey()))
+            for carrier, flight in flown:
+                await eventually(
+                    partial(aboard, client, staffed[carrier], flight), lambda answer: answer.body["passengers"]
+                )
+            assert (await client.ask("DELETE", seller, f"{one}/passengers")).status == 200
+            for carrier, flight in flown:
+                await eventually(
+                    partial(aboard, client, staffed[carrier], flight), lambda answer: answer.body["passengers"] == []
+                )
+            told = await client.ask("GET", seller, one)
+            assert (told.body["status"], "passengers" in told.body) == ("confirmed", False)
+
+    lived(story)
+    for carrier in staffed:
+        assert b"Ana Lima" not in everything_on_disk(staffed[carrier].data)
 
 
 @pytest.mark.slow
