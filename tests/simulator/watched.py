@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from airline_node.node import ANSWER_MS, Busy, Node, Stopped, Wire, Written
+from airline_node.node import ANSWER_MS, Busy, Moved, Node, Stopped, Wire, Written
 from airline_node.writer import Keep, Log
 from ledger.ledger import Command, Ledger
 from ledger.messages import Outcome, PeerAnswer, PeerMessage, TravellerAnswer, TravellerCommand, Unanswered, Word
@@ -28,8 +28,16 @@ class WatchedNode(Node):
         replayed: int,
         written: Written,
         keep: Keep,
+        moved: Moved = lambda _machines: None,
     ) -> None:
-        super().__init__(ledger, journal, clock, wire, position=position, replayed=replayed, written=written, keep=keep)
+        super().__init__(
+            *(ledger, journal, clock, wire),
+            position=position,
+            replayed=replayed,
+            written=written,
+            keep=keep,
+            moved=moved,
+        )
         self._server = here()
         self._server.node, self._server.ledger = self, ledger
         self._server.world.count("starts from a snapshot" if replayed < position else "starts from the log")
