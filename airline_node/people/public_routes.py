@@ -3,6 +3,7 @@
 Only whoever bears the operators' token gets in.
 """
 
+import re
 from http import HTTPStatus
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from airline_node.openapi import Route
 from airline_node.people.routes import MANIFEST
 from airline_node.tokens import TOKENS, let_in
 from ledger.messages import ReadBooking, Refusal
-from ledger.terms import BookingId
+from ledger.terms import FLIGHT_PATTERN, BookingId
 
 
 class NamesErased(Struct, frozen=True):
@@ -26,6 +27,8 @@ class NamesErased(Struct, frozen=True):
 async def read_manifest(request: web.Request) -> web.Response:
     let_in(request, request.app[TOKENS].operator)
     flight = request.match_info["flight"]
+    if not re.fullmatch(FLIGHT_PATTERN, flight):
+        raise Fault(HTTPStatus.NOT_FOUND, "no-such-flight", "no flight is called that")
     return respond_with(answers.manifest(flight, await request.app[MANIFEST].of(flight)))
 
 
@@ -45,7 +48,7 @@ PEOPLE_ROUTES = (
         summary="Who is on board of one of this carrier's flights, as far as the sellers have told their names.",
         serve=read_manifest,
         answers={200: answers.ManifestAnswer},
-        problems=(401, 503),
+        problems=(401, 404, 503),
         token=True,
     ),
     Route(
