@@ -64,6 +64,18 @@ def test_a_guesser_hears_how_long_to_wait_and_the_owner_behind_the_same_proxy_do
     lived(story)
 
 
+def test_what_a_browser_says_of_its_own_address_buys_no_tries(configs: Configs) -> None:
+    config = configs["AN"]
+
+    async def story() -> None:
+        async with open_for_business(config), new_session() as session:
+            tries = [Browser(session, config, f"198.51.100.{n}").post("/login", ANA) for n in range(FREE_TRIES + 1)]
+            told = [(await one).status for one in tries]
+            assert told[-1] == HTTPStatus.TOO_MANY_REQUESTS
+
+    lived(story)
+
+
 def test_a_login_that_finds_the_pool_full_says_so_and_the_form_is_still_there(
     configs: Configs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
