@@ -111,7 +111,7 @@ def _look_into(place: Place, folder: Path, silence: str, progress: Callable[[Pat
     beside = (
         "a node is at work on them, and they were read beside it: ask it with --at" if files.at_work else "no node runs"
     )
-    detail = f"{files.position} events in {folder}; {silence or beside}"
+    detail = f"read up to event {files.position} in {folder}; {silence or beside}"
     return Looked(
         node=NodeFound(carrier=files.carrier, source=Source.FILES, detail=detail),
         told=told,

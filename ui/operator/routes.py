@@ -7,7 +7,6 @@ record: so the second operator is another account, and not another spelling. The
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from aiohttp import web
 from ledger.messages import AcknowledgeMismatch, ConfirmForce, ForceMessage, ProposeForce, Refusal
 from ledger.terms import BOOKING_PATTERN, FLIGHT_PATTERN, BookingId, Millis, locator_of
 from ledger.waiting import WaitState
+from ui.desk import DeskClosed
 from ui.language import gettext as _
 from ui.operations import Waiting
 from ui.operator import loads
@@ -32,6 +32,8 @@ from ui.visitor import Role, Visitor, require, visitor
 
 LOOK_S = 2.0
 """The page looks again so often, and is told when it would show something else."""
+LOOKS_MAX = 30
+"""Then the browser connects anew, and its role is asked for again."""
 LOOK_AGAIN_S = 10
 """The same without scripts."""
 NAME_MAX = 80
@@ -66,20 +68,18 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 
 async def _changes(request: web.Request, seen: str) -> AsyncIterator[str]:
-    """The page's heart, whenever it would look different. A role that was taken away ends it."""
-    while True:
-        known = await visitor(request)
-        if not known.may(Role.OPERATOR):
-            return
-        told = await _overview(request)
-        if (mark := _mark(told)) != seen:
+    """The page's heart, whenever it would look different. It ends now and then: who comes back needs the role still."""
+    for _look in range(LOOKS_MAX):
+        try:
+            told: Overview | None = await _overview(request)
+        except DeskClosed:
+            told = None  # A node that is busy, or about to end: what the page shows bears its time.
+        if told is not None and (mark := _mark(told)) != seen:
             yield event(fragment(request, "operator/changed.html", seen=told, at=_clock(request)), id=mark)
             seen = mark
         else:
             yield BEAT
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await asyncio.Event().wait()
+        await asyncio.sleep(LOOK_S)
 
 
 async def resume(request: web.Request) -> web.Response:
