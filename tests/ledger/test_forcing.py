@@ -318,6 +318,8 @@ def test_a_broken_pledge_asks_everybody_who_may_know_after_a_restart_too_until_t
     assert node.owed() == asked
     node.restart()
     assert node.owed() == asked
+    node.ledger.restarted(NOW)
+    assert JG_FLIGHT in node.ledger.take().machines, "a start sends what the machines that it names owe"
     node.say(commit())
     assert node.last(1) == [ForceCompared]
     assert node.owed() == []
