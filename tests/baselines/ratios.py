@@ -11,6 +11,7 @@ else the machine does meanwhile is the same for both.
 The long logs are written once, to the folder that `--logs` names: later runs find them there.
 """
 
+import signal
 import statistics
 import sys
 import time
@@ -18,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final, TypeAlias
+from types import FrameType
+from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
 import orjson
@@ -322,6 +324,7 @@ def main(
     """Measure every ratio that must be reached. Exit code 1 if one is not."""
     if unknown := set(only or ()) - SESSIONS.keys():
         raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(SESSIONS)}")
+    signal.signal(signal.SIGTERM, _leave)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PAPER_WIDTH
@@ -342,6 +345,11 @@ def main(
     if json:
         json.write_bytes(orjson.dumps({"ratios": msgspec.to_builtins(every), "figures": figures}))
     raise typer.Exit(0 if all(one.holds for one in every) else 1)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Through every block, so that no server is left behind."""
+    raise SystemExit(2)
 
 
 def _reached(bar: Bar, values: Sequence[float]) -> Reached:
