@@ -141,13 +141,14 @@ class Nothing(Struct, frozen=True, kw_only=True):
     """Why a search found nothing on a day.
 
     `sold_out`: flights that connect, but too few seats. `departed`: what there was has left. `short`: the two flights
-    that come closest to connecting.
+    that come closest to connecting. `onward`: where flights from there go at all, that day or else another.
     """
 
     flown_at_all: bool
     sold_out: bool
     departed: bool
     short: ShortConnection | None
+    onward: tuple[AirportCode, ...]
 
 
 class Cabin(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from airline_node.itineraries import LAYOVER_MAX_MS, Board, Offer, search
+from airline_node.network import TIME_MAX as ENDLESS
 from airline_node.timetable import Airport
 from ledger.terms import AirportCode, Millis
 from ui.desk import Nothing, ShortConnection
@@ -31,6 +32,7 @@ def why_nothing(
         flown_at_all=bool(departing),
         sold_out=found(now, 0),
         short=_nearest_miss(board, airports, departing, destination),
+        onward=tuple(dict.fromkeys(offer.destination for offer in departing or board.departing(origin, now, ENDLESS))),
         departed=start <= now < end and found(start, passengers),
     )
 

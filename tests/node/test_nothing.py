@@ -33,6 +33,11 @@ def test_what_has_left_today_has_departed() -> None:
     assert not why(offer(1, "AAA-BBB", 8, 2), now=nine).departed
 
 
+def test_where_one_can_fly_instead_is_told_for_that_day_or_else_another() -> None:
+    assert why(offer(1, "AAA-BBB", 8, 2), offer(2, "AAA-DDD", 30, 2)).onward == ("BBB",)
+    assert why(offer(2, "AAA-DDD", 30, 2)).onward == ("DDD",)
+
+
 def test_an_airport_that_nothing_leaves_that_day_says_so() -> None:
     assert not why(offer(1, "AAA-BBB", 30, 2)).flown_at_all
     assert why(offer(1, "AAA-BBB", 8, 2)).flown_at_all

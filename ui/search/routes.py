@@ -54,6 +54,7 @@ async def search(request: web.Request) -> web.Response:
         seats_left=results.seats_left,
         seats_address=lambda journey: _seats(journey, asked.passengers),
         here_with=lambda **changes: _here(query, **changes),
+        search_for=lambda airport: _here(query, to=airport.label),
         nothing=None if found else node.sale.nothing(*wanted),
         nearest=[] if found else [day async for day in _nearest(node, asked)],
     )

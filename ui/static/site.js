@@ -146,7 +146,9 @@ function combobox(input) {
 
   function fill() {
     const sought = folded(input.value.trim());
-    const fits = all.filter(airport => airport.words.includes(` ${sought}`));
+    // Those whose city begins so come first.
+    const fits = all.filter(airport => airport.words.includes(` ${sought}`))
+      .sort((one, other) => other.words.startsWith(` ${sought}`) - one.words.startsWith(` ${sought}`));
     list.replaceChildren(...fits.slice(0, 8).map((airport, place) => {
       const option = Object.assign(document.createElement("li"), {id: `${list.id}-${place}`});
       option.setAttribute("role", "option");
