@@ -5,7 +5,6 @@ The journey from Feira de Santana to Cuiabá needs all three carriers; Ana buys 
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import socket
@@ -304,6 +303,7 @@ def confirmation(state: str | None = None, **more: object) -> Json:
         "total": TOTAL,
         "currency": "BRL",
         "hold_until": None,
+        "extensible_until": None,
         "reason": None,
         "detail": None,
         "tickets": [TICKET],
@@ -540,22 +540,24 @@ def somebody_else_writes(config: Config, stream: str) -> None:
 
 
 def test_a_process_that_cannot_start_logs_one_sentence_and_exits_with_1(
-    configs: Configs, caplog: pytest.LogCaptureFixture
+    configs: Configs, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(configs["AN"].listen):
         assert serve(configs["AN"]) == 1
-    [said] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
-    assert said.getMessage().startswith("AN stops: ")
-    assert "in use" in said.getMessage()
+    lines = map(orjson.loads, capfd.readouterr().err.splitlines())
+    [said] = [line["message"] for line in lines if line["level"] == "critical"]
+    assert said.startswith("AN stops: ")
+    assert "in use" in said
 
 
-def test_a_process_ends_with_0_when_it_is_told_to(configs: Configs, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_process_ends_with_0_when_it_is_told_to(configs: Configs, capfd: pytest.CaptureFixture[str]) -> None:
     before, ended = signal.getsignal(signal.SIGTERM), threading.Event()
 
     def tell_it() -> None:
+        said = ""
         while not ended.wait(0.01):
-            if "ready at" in caplog.text:
+            said += capfd.readouterr().err
+            if "ready at" in said:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
