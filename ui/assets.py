@@ -26,6 +26,8 @@ TYPES: Mapping[str, str] = {
     ".woff2": "font/woff2",
 }
 """What is served; any other file in the folder (licences, checksums) is not."""
+LIVE = ("vendor/htmx.min.js", "vendor/hx-sse.min.js")
+"""One file on the page, `live.js`: htmx begins as soon as it can, and must not do so before its extension is there."""
 PACKED = (".css", ".js", ".svg")
 REFERENCE = re.compile(r'url\("([^":]+)"\)')
 
@@ -47,6 +49,7 @@ class Assets:
         for file in sorted(files, key=lambda file: file.suffix == ".css"):
             self._add(file.relative_to(FOLDER).as_posix(), file.read_bytes())
         self._add("brand.css", brand(carriers).encode())
+        self._add("live.js", b";\n".join((FOLDER / name).read_bytes() for name in LIVE))
 
     def address(self, name: str) -> str:
         """Where a page finds a file. KeyError for one that is not there: a page with a dead link is a bug."""

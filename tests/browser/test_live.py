@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ledger.terms import BookingId
 from tests.browser.hasty import hasty
-from tests.browser.journeys import button, fill_in, hold, pay, seats_path, title
+from tests.browser.journeys import button, fill_in, hold, pay, seats_path, title, travel_day
 from tests.browser.screens import NARROW, OpenScreen
 from tests.crash.cluster import Cluster, new_booking
 from tests.crash.doomed import Point
@@ -137,6 +137,9 @@ def test_a_carrier_that_dies_after_the_decision_is_named_and_the_purchase_stands
     again.go(path)
     title(again, "Confirmed")
     again.page.get_by_text("Ipê Regional does not answer at the moment").wait_for()
+    searcher = open_screen("AN")
+    searcher.go(f"/search?from=FEC&to=CGB&date={travel_day(nodes)}&passengers=1")
+    searcher.page.get_by_text("Ipê Regional does not answer at the moment. Its flights are shown as we knew").wait_for()
     nodes.start("IP")
     again.page.locator("#lane-IP.issued").wait_for(timeout=20_000)
     again.page.get_by_text("Every airline has issued your ticket").wait_for()

@@ -184,3 +184,18 @@ function combobox(input) {
     key.preventDefault();
   });
 }
+
+// A stream that breaks is opened again by its extension; one that could not be opened at first is opened here.
+const STREAM = "[hx-sse\\:connect]";
+document.addEventListener("htmx:sse:close", close => {
+  if (close.detail.reason === "message") close.target.dataset.over = "";
+});
+if (document.querySelector(STREAM)) {
+  setInterval(() => {
+    for (const stream of document.querySelectorAll(STREAM)) {
+      if (!stream._htmx?.sse && !("over" in stream.dataset) && !stream.classList.contains("htmx-request")) {
+        htmx.trigger(stream, "again");
+      }
+    }
+  }, 3000);
+}
