@@ -167,8 +167,9 @@ class Manifest:
         return (datetime.fromtimestamp(self._now() // 1000, UTC) - timedelta(days=KEPT_DAYS)).date().isoformat()
 
     def _wake(self, carriers: set[CarrierCode]) -> None:
-        for carrier in carriers & self._owes.keys():
-            self._owes[carrier].set()
+        for carrier, owes in self._owes.items():  # in an order that does not change from one run to the next
+            if carrier in carriers:
+                owes.set()
 
     # ---- telling ----------------------------------------------------------------------------------------------------
 

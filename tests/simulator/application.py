@@ -25,6 +25,7 @@ from sqlalchemy import create_engine
 from airline_node import app, network
 from airline_node.config import Address, Config
 from airline_node.lines import Line
+from airline_node.logs import Kind
 from airline_node.network import Network
 from airline_node.peers import Peers
 from airline_node.timetable import Aircraft, Airport, Timetable, WeeklyFlight
@@ -210,6 +211,7 @@ class ApplicationServer(Server):
             tls_cert=Path(),
             tls_key=Path(),
             journal="simulated",
+            log=Kind.QUIET,  # What happens is in the trace.
         )
 
     def crash(self) -> None:
