@@ -78,8 +78,9 @@ class VaultFile:
         """
         with _usable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                _make(path)
             # SQLite gives the files that it puts beside this one the same mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
             return cls(_prepared(path))
 
@@ -174,6 +175,32 @@ def _answer(batch: Sequence[_Waiting], answers: Sequence[object] | VaultTrouble)
             waiting.future.set_exception(answers)
         else:
             waiting.future.set_result(answers[place])
+
+
+def _make(path: Path) -> None:
+    """A new file is there with all its tables or not at all.
+
+    An fsync that fails while the tables are made, and then a power cut, can leave a file that nobody can open any more.
+    """
+    new = path.with_name(f"{path.name}.new")
+    log = new.with_name(f"{new.name}-wal")
+    for left in (new, log, new.with_name(f"{new.name}-shm")):
+        left.unlink(missing_ok=True)
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    _prepared(new).close()
+    if log.exists():  # SQLite removes it when all of it is in the file, and says nothing when it could not.
+        raise VaultTrouble(f"{path} cannot be made: its first tables did not get to the disk", known=True)
+    _fsync(new)
+    new.replace(path)
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _prepared(path: Path) -> Connection:

@@ -25,8 +25,6 @@ THOROUGH = 10 if os.environ.get("PASSCOM_DISKS") == "all" else 1
 SURVEYS, DRAWS = 4 * THOROUGH, 8
 LIVED_ON = 60 * THOROUGH
 SHOWN = 5
-INTERRUPTED_AT = 150
-"""The first of the two lives of a record is killed at this call; the second one ends in peace."""
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +33,19 @@ def surveyors() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def two_lives(lives: Lives, *, careless: bool = False) -> Life:
-    """A record of selling, a kill, a start again and an orderly end."""
-    first = lives.new(fault=f"b {INTERRUPTED_AT}", careless=careless)
+def half_way(lives: Lives, *, careless: bool) -> int:
+    """How many calls a life makes until half of what it promises is said."""
+    whole = lives.new(fault="- 0", careless=careless)
+    assert lives.live(whole).code == 0
+    record = [*calls(whole.record)]
+    said = [number for number, call in enumerate(record) if call.op == SAID]
+    return sum(call.op != SAID for call in record[: said[len(said) // 2]])
+
+
+def two_lives(lives: Lives, *, careless: bool = False) -> tuple[Life, int]:
+    """A record of selling, a kill half-way, a start again and an orderly end; and at which call it was killed."""
+    killed_at = half_way(lives, careless=careless)
+    first = lives.new(fault=f"b {killed_at}", careless=careless)
     known = len(lives.live(first).heard)
     assert known
     shared_memory(first).mkdir()
@@ -45,7 +53,7 @@ def two_lives(lives: Lives, *, careless: bool = False) -> Life:
         shutil.copy(path, shared_memory(first))
     second = Life(folder=first.folder, known=known, fault="- 0", careless=careless)
     assert lives.live(second).code == 0
-    return first
+    return first, killed_at
 
 
 def shared_memory(life: Life) -> Path:
@@ -63,9 +71,9 @@ def surveyed(pool: ProcessPoolExecutor, lives: Lives, cuts: Sequence[Cuts]) -> S
 
 
 def test_after_a_power_cut_everything_acknowledged_is_there(lives: Lives, surveyors: ProcessPoolExecutor) -> None:
-    life = two_lives(lives)
+    life, killed_at = two_lives(lives)
     cuts = Cuts(record=life.record, disk=life.disk, seed=0, draws=DRAWS)
-    later = replace(cuts, first=INTERRUPTED_AT + len(SCRIPT), stale=shared_memory(life))
+    later = replace(cuts, first=killed_at + len(SCRIPT), stale=shared_memory(life))
     seeds = [replace(each, seed=seed) for seed in range(SURVEYS // 2) for each in (cuts, later)]
     found = surveyed(surveyors, lives, seeds)
     print(f"{found.images} images after a power cut")
@@ -75,7 +83,7 @@ def test_after_a_power_cut_everything_acknowledged_is_there(lives: Lives, survey
 
 
 def test_after_a_power_cut_the_node_goes_on_as_if_nothing_had_happened(lives: Lives) -> None:
-    life = two_lives(lives)
+    life, _ = two_lives(lives)
     cuts = Cuts(record=life.record, disk=life.disk, seed=4711, draws=DRAWS)
     drawn = [*images(cuts)]
 
@@ -92,7 +100,7 @@ def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(
     lives: Lives, surveyors: ProcessPoolExecutor
 ) -> None:
     """Else the tests above would prove nothing."""
-    life = two_lives(lives, careless=True)
+    life, _ = two_lives(lives, careless=True)
     cuts = [Cuts(record=life.record, disk=life.disk, seed=seed) for seed in range(CREWS)]
     found = surveyed(surveyors, lives, cuts)
     print(f"synchronous=NORMAL: {len(found.lost)} of {found.images} images have lost what was acknowledged")
