@@ -22,7 +22,11 @@ FRAME_HEADER: Final = struct.Struct(">2I8s8s")
 
 
 def promised_frames(database: Path) -> int:
-    """Frames that must be found in the log, because they were committed there and are not in the database yet."""
+    """Frames that must be found in the log, because they were committed there.
+
+    Even those that are in the database by now: the log's sound beginning would else hide it behind older pages. Only a
+    log of which nothing is left hides nothing.
+    """
     try:
         index = Path(f"{database}-shm").read_bytes()
         log = Path(f"{database}-wal").read_bytes()[: LOG_HEADER.size]
@@ -32,7 +36,9 @@ def promised_frames(database: Path) -> int:
         return 0
     ready, frames, salts = INDEX_HEADER.unpack_from(index)
     [moved] = MOVED.unpack_from(index, MOVED_AT)
-    return int(frames) if ready and moved < frames and _is_of(log, salts) else 0
+    if moved == frames and len(log) < LOG_HEADER.size:
+        return 0
+    return int(frames) if ready and _is_of(log, salts) else 0
 
 
 def _is_of(log: bytes, salts: bytes) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,10 +17,10 @@ from msgspec import Struct
 
 from airline_node.app import TROUBLE
 from airline_node.config import LEDGER
-from airline_node.journal import LOG_EVENTS_MAX, Journal
+from airline_node.journal import LOG_EVENTS_MAX, Journal, JournalTrouble
 from airline_node.rebuild import rebuild
 from ledger.coordinator.state import SETTLED
-from ledger.events import Recorded, StreamName, stream_of
+from ledger.events import BookingSettled, Recorded, StreamName, stream_of
 from snapshots.form import picture
 from snapshots.store import SnapshotStore
 from tests.disks.carrier import PREFIX
@@ -36,8 +37,6 @@ SPARSE = 800
 """Bits of a small file for each one that is flipped."""
 SHOWN = 5
 PAGE = 4096
-BEFORE_THE_END = 25
-"""A node killed so many calls before the end of its life leaves much in SQLite's write-ahead log."""
 
 
 class Knowledge(Struct, frozen=True):
@@ -82,8 +81,10 @@ def disk(request: pytest.FixtureRequest, lives: Lives) -> Path:
     lives.live(whole)
     if request.param == "ended in peace":
         return whole.disk
-    count = sum(call.op != SAID for call in calls(whole.record))
-    killed = lives.new(fault=f"b {count - BEFORE_THE_END}")
+    # Killed when the last promise has been said, it leaves much in SQLite's write-ahead log, and nothing half written.
+    record = [*calls(whole.record)]
+    last = max(number for number, call in enumerate(record) if call.op == SAID)
+    killed = lives.new(fault=f"b {sum(call.op != SAID for call in record[:last]) + 1}")
     lives.live(killed)
     return killed.disk
 
@@ -144,3 +145,22 @@ def flipped(whole: bytes, bit: int) -> bytes:
 
 def differences(served: Knowledge, right: Knowledge) -> list[str]:
     return [f"wrong {part}" for part in Knowledge.__struct_fields__ if getattr(served, part) != getattr(right, part)]
+
+
+def test_a_log_that_is_all_in_the_database_may_still_not_be_damaged(tmp_path: Path) -> None:
+    """Its sound beginning would be read in place of the newer pages that the database has."""
+    path = tmp_path / "right" / LEDGER
+    with closing(Journal.open(str(path))) as journal:
+        for version in range(1, 9):
+            settled = BookingSettled(at=version, booking=f"ana-0000-0000-0000-000{version}")
+            asyncio.run(journal.append([Recorded(version=1, event=settled)]))
+        with closing(sqlite3.connect(path)) as other:
+            busy, frames, moved = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            assert (busy, moved) == (0, frames)
+            shutil.copytree(path.parent, tmp_path / "killed")
+    log = tmp_path / "killed" / f"{LEDGER}-wal"
+    with closing(Journal.open(str(shutil.copytree(log.parent, tmp_path / "whole") / LEDGER))) as journal:
+        assert len([*journal.replay()]) == 8
+    log.write_bytes(flipped(log.read_bytes(), 8 * (log.stat().st_size // 2)))
+    with pytest.raises(JournalTrouble, match="pages of its log are sound"):
+        Journal.open(str(log.with_name(LEDGER)))
