@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.crash.blows import Suffered, suffer
 from tests.crash.cluster import Cluster
 
-ROUND = 50
+ROUND = 10
 """So many kills between two looks at all promises."""
 
 console = Console(highlight=False, soft_wrap=True)

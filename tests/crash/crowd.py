@@ -56,9 +56,10 @@ class Crowd:
         wrong = []
         for seat, history in self._histories.items():
             owner = owners.get(seat)
+            # One after the other: side by side, every order of them would be tried.
             ends = [
-                Operation(Does.HAS if booking == owner else Does.HAS_NOT, booking, now, now)
-                for booking in {operation.booking for operation in history}
+                Operation(Does.HAS if booking == owner else Does.HAS_NOT, booking, now + n, now + n)
+                for n, booking in enumerate(sorted({operation.booking for operation in history}))
             ]
             if not linearizable([*history, *ends]):
                 wrong.append(seat)
