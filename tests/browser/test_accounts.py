@@ -217,7 +217,7 @@ def test_what_is_bought_with_an_account_is_on_its_list_at_every_airline_and_a_si
     email = new_email()
     home = open_screen("AN")
     register(home, email, "Ana Souza")
-    booking = hold(home, nodes.journeys[2], "11A", "11A", "11A")
+    booking = hold(home, nodes.journeys[2], "14A", "14A", "14A")
     title(home, "Your seats are held")
     assert home.page.get_by_label("Full name").input_value() == "Ana Souza"
     assert home.page.get_by_label("E-mail for the ticket").input_value() == email

@@ -55,6 +55,7 @@ def suffer(cluster: Cluster, kills: int, killed: Callable[[int], object] = lambd
     suffered.refused = len(cluster.told.denied) - denied
     assert suffered.confirmed, "a run in which nothing was sold proves nothing"
     assert suffered.refused, "a run in which nobody met anybody proves nothing"
+    crowd.give_back()
     return suffered
 
 

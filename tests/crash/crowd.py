@@ -38,6 +38,7 @@ class Crowd:
         self._enough = threading.Event()
         self._lock = threading.Lock()
         self._histories: defaultdict[Seat, list[Operation]] = defaultdict(list)
+        self._kept: list[tuple[BookingId, CarrierCode]] = []
         self._travellers: list[Future[None]] = [cluster.background(self._travel) for _ in range(travellers)]
 
     def go_home(self) -> None:
@@ -45,6 +46,12 @@ class Crowd:
         self._enough.set()
         for traveller in self._travellers:
             traveller.result()
+
+    def give_back(self) -> None:
+        """What they have kept, or may have got without waiting for the answer: the next crowd finds seats again."""
+        for booking, at in self._kept:
+            reply = insist(partial(self._cluster.cancel, booking, at), PATIENCE_MS)
+            assert reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND), f"{booking} at {at}: {reply}"
 
     @property
     def operations(self) -> int:
@@ -82,6 +89,7 @@ class Crowd:
         if random.random() < GIVES_UP:
             self._cluster.buy(booking, at, wanted)
             self._saw(place, Operation(Does.TAKE, booking, called))
+            self._kept.append((booking, at))
             return
         at_once = random.random() < 0.5
         reply = insist(partial(self._cluster.buy if at_once else self._cluster.hold, booking, at, wanted), PATIENCE_MS)
@@ -97,7 +105,9 @@ class Crowd:
         assert reply.booking.status is Status.CONFIRMED, reply
         self._saw(place, taken)
         self._look(place, booking, at)
-        if random.random() > KEEPS:
+        if random.random() < KEEPS:
+            self._kept.append((booking, at))
+        else:
             called = time.monotonic()
             reply = insist(partial(self._cluster.cancel, booking, at), PATIENCE_MS)
             assert reply.booking.status is Status.CANCELLED, reply

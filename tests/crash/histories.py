@@ -39,6 +39,10 @@ class Operation(Struct, frozen=True):
     def must_be(self) -> bool:
         return self.certain or self.answered < inf
 
+    @property
+    def is_look(self) -> bool:
+        return self.does in (Does.HAS, Does.HAS_NOT)
+
     def after(self, owner: BookingId) -> BookingId | None:
         """Who has the seat after it; None if it cannot happen while this one has it."""
         match self.does:
@@ -60,16 +64,28 @@ def linearizable(history: Sequence[Operation]) -> bool:
     seen = set(waiting)
     while waiting:
         done, owner = waiting.pop()
+        done, possible = _after_all_looks(operations, done, owner)
         if done & needed == needed:
             return True
-        left = [(n, operation) for n, operation in enumerate(operations) if not done >> n & 1]
-        # Nothing that was called later can come before the first of them that is answered.
-        horizon = min(operation.answered for _, operation in left)
-        for n, operation in left:
-            if operation.called > horizon:
-                break
-            owner_then = operation.after(owner)
+        for n in possible:
+            owner_then = operations[n].after(owner)
             if owner_then is not None and (step := (done | 1 << n, owner_then)) not in seen:
                 seen.add(step)
                 waiting.append(step)
     return False
+
+
+def _after_all_looks(operations: Sequence[Operation], done: int, owner: BookingId) -> tuple[int, list[int]]:
+    """The looks that may come next and fit, done: whatever explains the rest does so after them too.
+
+    With them, which of the others may come next.
+    """
+    while True:
+        left = [(n, operation) for n, operation in enumerate(operations) if not done >> n & 1]
+        # Nothing that was called later can come before the first of them that is answered.
+        horizon = min((operation.answered for _, operation in left), default=inf)
+        possible = [(n, operation) for n, operation in left if operation.called <= horizon]
+        looks = [n for n, operation in possible if operation.is_look and operation.after(owner) is not None]
+        if not looks:
+            return done, [n for n, operation in possible if not operation.is_look]
+        done |= sum(1 << n for n in looks)
