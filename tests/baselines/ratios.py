@@ -165,9 +165,9 @@ def selling(session: Session) -> Iterator[Figures]:
         old = running.enter_context(original(session.folder / "original", names, stock))
         crew = running.enter_context(Crew[int](empty, [()]))
         nothing = [Address(HOST, port) for port in crew.first()]
-        hot = iter(untouched(plans))
+        hot = iter(candidates(plans))
         for _ in session.rounds("Selling"):
-            flight, outcomes = sell_hot(session, nodes, next(hot))
+            flight, outcomes = sell_hot(session, nodes, next(one for one in hot if not sold_of(nodes, one)))
             two, sold_two = session.sell(nodes, USERS, counts.two, 2)
             three, sold_three = session.sell(nodes, USERS, counts.three, 3)
             _, sold_crowd = session.sell(nodes, CROWD, counts.crowd, 2)
@@ -201,11 +201,16 @@ def selling(session: Session) -> Iterator[Figures]:
 def sell_hot(session: Session, nodes: Sequence[Node], flight: FlightId) -> tuple[float, Outcomes]:
     """Everybody wants this flight, at all three airlines: how many of its seats are sold."""
     _, seen = session.sell(nodes, CROWD, CROWD, 1, Goods((Journey((flight,), ""),), (0,) * CROWD))
-    [owner] = [node for node in nodes if node.name == carrier_of(flight)]
-    shown = msgspec.json.decode(owner.ask(f"/api/flights/{flight.replace('/', '%2F')}/seats"), type=SeatsAnswer)
-    sold = sum(seat.state == "sold" for seat in shown.seats)
+    sold = sold_of(nodes, flight)
     assert sold == len(seen.confirmed), f"{sold} seats are sold, and {len(seen.confirmed)} travellers were told so"
     return sold, seen
+
+
+def sold_of(nodes: Sequence[Node], flight: FlightId) -> int:
+    """How many of its seats its own carrier has sold."""
+    [owner] = [node for node in nodes if node.name == carrier_of(flight)]
+    shown = msgspec.json.decode(owner.ask(f"/api/flights/{flight.replace('/', '%2F')}/seats"), type=SeatsAnswer)
+    return sum(seat.state == "sold" for seat in shown.seats)
 
 
 def findings(nodes: Sequence[Node], every: Sequence[Outcomes]) -> int:
@@ -277,7 +282,7 @@ def plans_on_sale() -> list[FlightScheduled]:
     return [one for name in timetable.carriers for one in timetable.departures(name, today, SALE_DAYS, at=at)]
 
 
-def untouched(plans: Sequence[FlightScheduled]) -> Iterator[FlightId]:
+def candidates(plans: Sequence[FlightScheduled]) -> Iterator[FlightId]:
     """Flights of `CABIN` seats on the last day, which few travellers have reached; each carrier's in turn."""
     last = max(one.flight.partition("/")[2] for one in plans)
     fitting = [one.flight for one in plans if len(one.seats) == CABIN and one.flight.endswith(last)]
