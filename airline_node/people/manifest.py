@@ -1,9 +1,9 @@
 """Names of passengers, told to the carriers that fly them: each those of its own flights.
 
 The rules: a name never enters a log. What is owed is worked out from the log's decisions and kept in the vault, so that
-a restart goes on where it stopped; what is told is always how it is now: the names of a confirmed booking, or nobody
-once it is cancelled or its names are erased. So it may be told twice, late or in another order. A carrier that is
-silent is told later; it holds up nobody else.
+a restart goes on where it stopped; what is told is how it was when the log was last looked at: the names of a confirmed
+booking, or nobody once it is cancelled or its names are erased. Whatever changes after that is owed anew. So it may be
+told twice, late or in another order. A carrier that is silent is told later; it holds up nobody else.
 """
 
 import asyncio
@@ -56,6 +56,8 @@ from ui.people import Silent
 LOOK_MS = 1_000
 """Between two looks at the log: names are not urgent, and many travel as one."""
 FOLLOWED_MAX = 500
+SOLD_KEPT_MAX = 5_000
+"""Bookings remembered between their decision and the telling."""
 TELL_MS_MAX = 10_000
 RETRY_MS_MIN, RETRY_MS_MAX = 1_000, 60_000
 KEPT_DAYS = 30
@@ -107,6 +109,8 @@ class Manifest:
         self._now = now
         self._owes = {carrier: asyncio.Event() for carrier in (me, *asking.carriers)}
         self._position = 0
+        self._sold: dict[BookingId, Sold] = {}
+        """Bookings whose names are owed, as they were when they were last looked at: whatever changes is owed anew."""
 
     async def of(self, flight: FlightId) -> tuple[OnBoard, ...]:
         """Who is on board of one of this carrier's own flights, as far as their sellers have told."""
@@ -114,7 +118,7 @@ class Manifest:
 
     async def hear(self, coordinator: CarrierCode, told: Sequence[Names]) -> list[NamesRecorded]:
         """Each on disk when this returns."""
-        await asyncio.gather(*(self._record(coordinator, names) for names in told))
+        await self._vault.file.ask_all([_recording(coordinator, names) for names in told])
         return [NamesRecorded(names.booking) for names in told]
 
     async def erase(self, booking: BookingId) -> None:
@@ -157,6 +161,9 @@ class Manifest:
         bookings, position = await self._journal.decided(self._position, FOLLOWED_MAX)
         if bookings:
             sold = await self._read(bookings)
+            if len(self._sold) > SOLD_KEPT_MAX:
+                self._sold.clear()  # A carrier is silent; what is forgotten here is read again.
+            self._sold |= sold
             owed = {(booking, carrier_of(part.flight)): None for booking in sold for part in sold[booking].segments}
             await self._vault.file.ask(Owe(tuple(owed), position))
             self._wake({carrier for _, carrier in owed})
@@ -191,8 +198,10 @@ class Manifest:
                 self._owes[carrier].set()
 
     async def _tell_batch(self, carrier: CarrierCode, owed: Sequence[Owing]) -> None:
-        sold = await self._read([one.booking for one in owed])
-        travellers = await asyncio.gather(*(self._vault.travellers(one.booking) for one in owed))
+        sold = {one.booking: self._sold[one.booking] for one in owed if one.booking in self._sold}
+        if unknown := [one.booking for one in owed if one.booking not in sold]:
+            sold |= await self._read(unknown)
+        travellers = await self._vault.all_travellers([one.booking for one in owed])
         told = [
             Names(one.booking, _aboard(sold[one.booking], who, carrier))
             for one, who in zip(owed, travellers, strict=True)
@@ -203,18 +212,19 @@ class Manifest:
             await self._asking.ask(carrier, "manifest", told, NamesRecorded, wait_ms=TELL_MS_MAX)
         await self._vault.file.ask(Settle(tuple(one.number for one in owed)))
 
-    async def _record(self, coordinator: CarrierCode, names: Names) -> None:
-        passengers = tuple(
-            OnBoard(flight=one.flight, seat=one.seat, ticket=one.ticket, coupon=one.coupon, name=one.name)
-            for one in names.passengers
-        )
-        kind = RecordNames if passengers else EraseNames
-        await self._vault.file.ask(kind(coordinator, names.booking, passengers))
-
     async def _read(self, bookings: Sequence[BookingId]) -> dict[BookingId, Sold]:
         streams = {booking: booking_stream(booking) for booking in bookings}
         read = await self._journal.read(list(streams.values()))
         return {booking: _sold(read[stream]) for booking, stream in streams.items()}
+
+
+def _recording(coordinator: CarrierCode, names: Names) -> RecordNames:
+    passengers = tuple(
+        OnBoard(flight=one.flight, seat=one.seat, ticket=one.ticket, coupon=one.coupon, name=one.name)
+        for one in names.passengers
+    )
+    kind = RecordNames if passengers else EraseNames
+    return kind(coordinator, names.booking, passengers)
 
 
 def _sold(records: Sequence[Recorded]) -> Sold:

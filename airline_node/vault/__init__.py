@@ -42,7 +42,12 @@ class Vault:
 
     async def travellers(self, booking: BookingId) -> Travellers | None:
         """Who was kept first for this booking; None if nobody was, or they are erased."""
-        return await self.file.ask(Read(booking))
+        [travellers] = await self.all_travellers([booking])
+        return travellers
+
+    async def all_travellers(self, bookings: Sequence[BookingId]) -> Sequence[Travellers | None]:
+        """The same of several bookings, in their order."""
+        return await self.file.ask_all([Read(booking) for booking in bookings])
 
     async def erase(self, booking: BookingId, owed_to: Sequence[CarrierCode] = ()) -> None:
         """Gone from table, file and write-ahead log when this returns. A later `keep` does not bring it back.

@@ -23,7 +23,7 @@ T = TypeVar("T")
 QUEUE_MAX = 5_000
 """Requests that wait. Past it a request is refused; nothing was done then."""
 BATCH_MAX = 500
-"""Requests in one transaction."""
+"""Requests in one transaction; some of them may ask for several things."""
 SQLITE_FULL = 13
 
 PRAGMAS: Mapping[str, str | int] = {
@@ -63,8 +63,8 @@ class Ask(Struct, Generic[T], frozen=True, eq=False):
 
 
 class _Waiting(NamedTuple):
-    ask: Ask[Any]
-    future: "asyncio.Future[Any]"
+    asks: Sequence[Ask[Any]]
+    future: "asyncio.Future[Sequence[Any]]"
 
 
 class VaultFile:
@@ -95,10 +95,15 @@ class VaultFile:
 
     async def ask(self, ask: Ask[T]) -> T:
         """Done and on the disk when this returns. Raises VaultTrouble."""
+        [answer] = await self.ask_all([ask])
+        return answer
+
+    async def ask_all(self, asks: Sequence[Ask[T]]) -> Sequence[T]:
+        """All of them in one transaction, answered in their order. Raises VaultTrouble."""
         if self._closed or self._waiting.qsize() >= QUEUE_MAX:
             raise VaultTrouble("the vault is closed" if self._closed else "too many requests wait", known=True)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Waiting(ask, future))
+        future: asyncio.Future[Sequence[T]] = asyncio.get_running_loop().create_future()
+        self._waiting.put(_Waiting(asks, future))
         return await future
 
     def first(self, do: Callable[[Connection], T]) -> T:
@@ -123,7 +128,7 @@ class VaultFile:
             batch = [first, *self._more()]
             answers: Sequence[object] | VaultTrouble
             try:
-                answers = self._transact([waiting.ask for waiting in batch])
+                answers = self._transact([ask for waiting in batch for ask in waiting.asks])
             except Exception as error:  # Whatever it is, somebody waits for an answer, and others will ask.
                 full = getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_FULL
                 words = "there is no room on the disk" if full else f"the vault failed: {_words(error)}"
@@ -168,13 +173,15 @@ class VaultFile:
 
 
 def _answer(batch: Sequence[_Waiting], answers: Sequence[object] | VaultTrouble) -> None:
-    for place, waiting in enumerate(batch):
+    place = 0
+    for waiting in batch:
+        first, place = place, place + len(waiting.asks)
         if waiting.future.done():
             continue  # Whoever asked has gone.
         if isinstance(answers, VaultTrouble):
             waiting.future.set_exception(answers)
         else:
-            waiting.future.set_result(answers[place])
+            waiting.future.set_result(answers[first:place])
 
 
 def _make(path: Path) -> None:

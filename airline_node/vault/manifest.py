@@ -8,7 +8,7 @@ carrier, with a number of its own each time it is owed anew: settling an older n
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Column, Connection, Index, Integer, String, Table, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -33,12 +33,17 @@ class RecordNames(Ask[None], frozen=True, eq=False):
     booking: BookingId
     passengers: tuple[OnBoard, ...]
 
-    def do(self, connection: Connection) -> None:
-        connection.execute(_ERASE, {"c": self.coordinator, "b": self.booking})
-        if self.passengers:
-            own = {"coordinator": self.coordinator, "booking": self.booking}
-            rows = [own | {name: getattr(one, name) for name in OnBoard.__struct_fields__} for one in self.passengers]
+    @classmethod
+    def together(cls, connection: Connection, asks: "Sequence[RecordNames]") -> Sequence[None]:
+        told = {(ask.coordinator, ask.booking): ask.passengers for ask in asks}  # What was told last counts.
+        connection.execute(_ERASE, [{"c": coordinator, "b": booking} for coordinator, booking in told])
+        if rows := [
+            {"coordinator": coordinator, "booking": booking} | structs.asdict(one)
+            for (coordinator, booking), passengers in told.items()
+            for one in passengers
+        ]:
             connection.execute(_RECORD, rows)
+        return [None] * len(asks)
 
 
 class EraseNames(RecordNames, frozen=True, eq=False):

@@ -252,6 +252,18 @@ def test_names_told_twice_are_there_once(vault: Vault) -> None:
     asyncio.run(main())
 
 
+def test_of_what_is_told_twice_at_once_the_last_counts_and_other_bookings_stay(vault: Vault) -> None:
+    other = replace(ON_BOARD, ticket="983-9", seat="9A")
+
+    async def main() -> None:
+        moved = replace(ON_BOARD, ticket="983-2", seat="7D")
+        told = [("b-1", ON_BOARD), ("b-2", other), ("b-1", moved)]
+        await vault.file.ask_all([RecordNames("IP", booking, (one,)) for booking, one in told])
+        assert set(await vault.file.ask(ReadManifest(JG))) == {other, moved}
+
+    asyncio.run(main())
+
+
 def test_what_is_owed_again_while_it_is_being_told_is_told_again(vault: Vault) -> None:
     async def main() -> None:
         await vault.file.ask(Owe(((BOOKING, "JG"),), 1))
