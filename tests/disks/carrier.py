@@ -26,13 +26,12 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airline_node import journal as journal_module
 from airline_node import node as node_module
 from airline_node import vault as vault_module
 from airline_node import writer
 from airline_node.app import TROUBLE
 from airline_node.config import LEDGER
-from airline_node.journal import Journal
+from airline_node.journal import Journal, sqlite
 from airline_node.node import Node
 from airline_node.rebuild import rebuild
 from airline_node.vault import Contact, Passenger, Travellers, Vault, VaultTrouble
@@ -164,7 +163,7 @@ def live(life: Life) -> int:
 def hurried(*, careless: bool = False) -> Iterator[None]:
     """Everything that happens to a disk now and then happens often within this block."""
     with ExitStack() as patches:
-        for module in (journal_module, vault_module):
+        for module in (sqlite, vault_module):
             patches.enter_context(patch.dict(module.PRAGMAS, FAST | NORMAL if careless else FAST))
         patches.enter_context(patch.object(node_module, "PICTURE_EVENTS", PICTURE_EVENTS))
         patches.enter_context(patch.object(writer, "FULL_RETRY_MS", 2))

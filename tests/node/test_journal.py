@@ -17,8 +17,8 @@ import orjson
 import psycopg
 import pytest
 
-from airline_node import journal as journal_module
-from airline_node.journal import Journal, JournalDamaged, JournalTrouble
+from airline_node.journal import Journal, JournalDamaged, JournalTrouble, database, postgres, sqlite
+from airline_node.journal import journal as journal_module
 from airline_node.rows import checksum
 from ledger.events import (
     BookingCancelled,
@@ -188,7 +188,7 @@ def test_a_journal_shorter_than_its_snapshot_is_an_older_copy_and_is_refused(add
 
 def test_a_second_node_is_turned_away_until_the_first_is_gone(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Journal.open(address)), monkeypatch.context() as patch:
-        patch.setattr(journal_module, "LOCK_WAIT_MS", 100)
+        patch.setattr(postgres, "LOCK_WAIT_MS", 100)
         with pytest.raises(JournalTrouble, match="another node is running") as trouble:
             Journal.open(address)
         assert trouble.value.known
@@ -297,8 +297,8 @@ def test_a_folder_that_cannot_be_made_is_a_clear_trouble(path: Path) -> None:
 def test_every_connection_forces_its_commits_to_the_disk(path: Path) -> None:
     with closing(Journal.open(str(path))) as journal:
         pool = journal._recorder.datastore.pool
-        assert isinstance(pool, journal_module.DurablePool)
-        assert pool.num_in_pool == 1 + journal_module.READERS
+        assert isinstance(pool, sqlite.DurablePool)
+        assert pool.num_in_pool == 1 + database.READERS
         for _ in range(pool.num_in_pool):
             connection = pool.get_connection()
             with connection.cursor() as cursor:
@@ -308,7 +308,7 @@ def test_every_connection_forces_its_commits_to_the_disk(path: Path) -> None:
 
 
 def test_a_database_that_will_not_force_its_commits_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "PRAGMAS", {"synchronous": 7})
+    monkeypatch.setattr(sqlite, "PRAGMAS", {"synchronous": 7})
     with pytest.raises(JournalTrouble, match=r"SQLite would lose acknowledged data here: .*synchronous"):
         Journal.open(str(path))
 
@@ -320,7 +320,7 @@ def test_a_reader_does_not_wait_for_a_writer(path: Path) -> None:
         writer.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
         [found] = do(journal, lambda: journal.log(0, 10))
-        assert time.monotonic() - started < journal_module.LOCK_WAIT_MS / 1000 / 2
+        assert time.monotonic() - started < database.LOCK_WAIT_MS / 1000 / 2
     assert found == [(1, returned(1))]
 
 
@@ -422,6 +422,7 @@ def test_a_server_that_does_not_answer_is_a_clear_trouble_without_the_password()
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, postgres.__name__)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(JournalTrouble, match=r"PostgreSQL needs the extra passcom\[postgres\]"):
         Journal.open("postgresql://an@/an")
