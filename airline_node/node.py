@@ -13,17 +13,17 @@ away changes nothing: its order is in the inbox, and the inbox is consumed by on
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from airline_node.figures import Timings
+from airline_node.thinker import Asker, Entry, Said, Thinker
 from airline_node.writer import Keep, Log, Writer
-from ledger.events import FlightScheduled, Recorded, StreamName
-from ledger.ledger import Answer, Change, Command, Ledger, Machine
+from ledger.events import FlightScheduled, Recorded
+from ledger.ledger import Answer, Command, Ledger, Machine
 from ledger.messages import (
-    ConfirmBooking,
     ForceMessage,
     Forcing,
     OpenBooking,
@@ -51,11 +51,8 @@ ANSWER_MS = 15_000
 """So long a traveller waits for the carriers; then the answer is that it is not known yet."""
 READ_MS = 5_000
 ALARM_MS_MAX = 60_000
-PICTURE_EVENTS = 200_000
-"""A start replays about so many events at most, if the newest snapshot is sound: a second. A picture stops the loop."""
 
 log = logging.getLogger(__name__)
-Asker: TypeAlias = asyncio.Future[Sequence[Answer]]
 
 
 class Busy(Exception):
@@ -78,22 +75,6 @@ Moved: TypeAlias = Callable[[Sequence[Machine]], None]
 """Told which bookings and flights have moved, also by what is heard and not stored, once that may be spoken of."""
 
 
-class _Entry(Struct, eq=False):
-    """Commands that came together, and who waits for their answers."""
-
-    commands: Sequence[Command]
-    asker: Asker | None
-
-
-class _Said(Struct):
-    """A batch after thinking: what must be on disk, and what may be said after that."""
-
-    change: Change
-    answers: list[tuple[Asker, Sequence[Answer]]]
-    owed: list[tuple[Machine, Sequence[PeerMessage]]]
-    picture: bytes | None
-
-
 class Node:
     """One carrier's rules at work on one journal. `run` it in a task; stop it with `close`."""
 
@@ -112,23 +93,21 @@ class Node:
     ) -> None:
         """`ledger` is as its log leaves it at `position`, `replayed` events after the newest snapshot."""
         self._ledger = ledger
-        self._journal = journal
         self._clock = clock
         self._wire = wire
         self._on_written = written
         self._on_moved = moved
+        self._thinker = Thinker(ledger, journal, replayed)
         self._writer = Writer(journal, position, keep)
-        self._inbox: deque[_Entry] = deque()
+        self._inbox: deque[Entry] = deque()
         self._commands = 0
         self._wake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._late: dict[BookingId, list[tuple[TravellerCommand, Asker]]] = {}
-        self._batch: Sequence[_Entry] = ()
-        self._held_back: deque[_Said] = deque()
+        self._batch: Sequence[Entry] = ()
+        self._held_back: deque[Said] = deque()
         self._closing = False
         self._fault: BaseException | None = None
-        self._since_picture = replayed
         self.orders = Timings()
         """From a traveller's order, questions included, to its answer."""
         self.writes = self._writer.timings
@@ -149,7 +128,7 @@ class Node:
             [answer] = await self._so_far(command)
         finally:
             alarm.cancel()
-            self._no_longer_late(command.booking, asker)
+            self._thinker.no_longer_late(command.booking, asker)
             self.orders.note(loop.time() - begun)
         return cast(TravellerAnswer, answer)
 
@@ -197,7 +176,7 @@ class Node:
     @property
     def late(self) -> int:
         """Travellers' orders that wait for other carriers."""
-        return len(self._late)
+        return self._thinker.late
 
     async def open_sales(self, plans: Sequence[FlightScheduled]) -> None:
         """Put flights on sale; on disk when this returns."""
@@ -206,7 +185,7 @@ class Node:
     def tell(self, commands: Sequence[Command]) -> None:
         """What needs no answer: peers' answers to what was owed to them, and their silence."""
         self._check()
-        self._enter(_Entry(commands, None))
+        self._enter(Entry(commands, None))
 
     def figures(self) -> Mapping[str, float]:
         """Counters and gauges, with their units in their names."""
@@ -230,14 +209,14 @@ class Node:
             self._take_up()
             while batch := await self._next():
                 self._batch = batch
-                await self._read_back(batch)
+                await self._thinker.read_back(batch)
                 said = self._think(batch)
                 self._batch = ()
                 self._held_back.append(said)
                 await self._written()
                 self._writing = asyncio.create_task(self._write(said))
             await self._written()
-            if self._since_picture:
+            if self._thinker.since_picture:
                 self._writer.keep_soon(picture(self._ledger))
             await self._writer.finish()
             self._leave_undecided("the node has closed")
@@ -253,7 +232,7 @@ class Node:
 
         The others then hear that their outcome is not known.
         """
-        if askers := [asker for late in self._late.values() for _, asker in late]:
+        if askers := self._thinker.late_askers():
             await asyncio.wait(askers, timeout=wait_ms / 1000)
         self._leave_undecided("the node is closing")
 
@@ -265,7 +244,7 @@ class Node:
     def _take_up(self) -> None:
         """After a start: what was owed before it is owed again."""
         self._ledger.restarted(self._clock())
-        self._enter(_Entry([], None))
+        self._enter(Entry([], None))
 
     # ---- inbox ------------------------------------------------------------------------------------------------------
 
@@ -274,10 +253,10 @@ class Node:
         if self._commands + len(commands) > limit:
             raise Busy(f"{self._commands} orders are waiting already")
         asker: Asker = asyncio.get_running_loop().create_future()
-        self._enter(_Entry(commands, asker))
+        self._enter(Entry(commands, asker))
         return asker
 
-    def _enter(self, entry: _Entry) -> None:
+    def _enter(self, entry: Entry) -> None:
         self._inbox.append(entry)
         self._commands += len(entry.commands)
         self._wake.set()
@@ -295,14 +274,14 @@ class Node:
         except TimeoutError:
             raise Stopped(f"the node has not answered for {READ_MS / 1000:.0f} s") from None
 
-    async def _next(self) -> list[_Entry]:
+    async def _next(self) -> list[Entry]:
         """Everything that waits, up to BATCH_MAX commands; nothing when the node is to close and all is done."""
         while not self._inbox and not self._closing:
             self._wake.clear()
             await self._wake.wait()
             if self._fault:
                 raise self._fault
-        batch: list[_Entry] = []
+        batch: list[Entry] = []
         count = 0
         while self._inbox and count < BATCH_MAX:
             batch.append(self._inbox.popleft())
@@ -312,61 +291,11 @@ class Node:
 
     # ---- think ------------------------------------------------------------------------------------------------------
 
-    async def _read_back(self, batch: Sequence[_Entry]) -> None:
-        """What has left memory and is asked about now. Asked until nothing new is missing: meanwhile more may leave."""
-        known: set[StreamName] = set()
-        while missing := self._missing(batch) - known:
-            known |= missing
-            for stream, records in (await self._journal.read(sorted(missing))).items():
-                self._ledger.load(stream, records)
-
-    def _missing(self, batch: Sequence[_Entry]) -> set[StreamName]:
-        return {name for entry in batch for command in entry.commands if (name := self._ledger.missing(command))}
-
-    def _think(self, batch: Sequence[_Entry]) -> _Said:
+    def _think(self, batch: Sequence[Entry]) -> Said:
         now = self._clock()
-        self._ledger.tick(now)
-        answers: list[tuple[Asker, Sequence[Answer]]] = []
-        for entry in batch:
-            told = [self._ledger.handle(command, now) for command in entry.commands]
-            match entry.commands, told:
-                case _ if entry.asker is None:
-                    pass
-                case [OpenBooking() | ConfirmBooking() as order], [None]:
-                    self._answer_later(order, entry.asker)
-                case _:
-                    answers.append((entry.asker, told))
-        change = self._ledger.take()
-        answers += self._answers_at_last(change.machines)
+        said = self._thinker.think(batch, now)
         self._set_alarm(now)
-        owed = [(machine, self._ledger.pending(machine)) for machine in change.machines]
-        return _Said(change, answers, owed, self._picture(len(change.records)))
-
-    def _picture(self, events: int) -> bytes | None:
-        """Now and then the whole state, as it is after this batch: the next one may be thought before this is kept."""
-        self._since_picture += events
-        if self._since_picture < PICTURE_EVENTS:
-            return None
-        self._since_picture = 0
-        return picture(self._ledger)
-
-    def _answer_later(self, command: TravellerCommand, asker: Asker) -> None:
-        self._late.setdefault(command.booking, []).append((command, asker))
-
-    def _answers_at_last(self, machines: Sequence[Machine]) -> Iterator[tuple[Asker, Sequence[Answer]]]:
-        """Askers whose booking has come to something in this batch."""
-        for machine in machines:
-            for command, asker in self._late.pop(machine, ()):
-                if (answer := self._ledger.reply(command)) is None:
-                    self._answer_later(command, asker)
-                else:
-                    yield asker, [answer]
-
-    def _no_longer_late(self, booking: BookingId, asker: Asker) -> None:
-        if booking in self._late:
-            self._late[booking] = [waiting for waiting in self._late[booking] if waiting[1] is not asker]
-            if not self._late[booking]:
-                del self._late[booking]
+        return said
 
     def _set_alarm(self, now: Millis) -> None:
         """The next deadline wakes the node by itself."""
@@ -374,7 +303,7 @@ class Node:
             self._alarm.cancel()
         if (due := self._ledger.next_due) is not None:
             wait_ms = min(max(due - now, 1), ALARM_MS_MAX)
-            self._alarm = asyncio.get_running_loop().call_later(wait_ms / 1000, self._enter, _Entry([], None))
+            self._alarm = asyncio.get_running_loop().call_later(wait_ms / 1000, self._enter, Entry([], None))
 
     # ---- write, then speak ------------------------------------------------------------------------------------------
 
@@ -386,7 +315,7 @@ class Node:
         if self._fault:
             raise self._fault
 
-    async def _write(self, said: _Said) -> None:
+    async def _write(self, said: Said) -> None:
         try:
             if said.change.records:
                 await self._writer.append(said.change.records, give_up=lambda: self._closing)
@@ -397,7 +326,7 @@ class Node:
         except BaseException as fault:
             self._fail(fault)  # `run` raises it
 
-    def _speak(self, said: _Said) -> None:
+    def _speak(self, said: Said) -> None:
         assert self._held_back.popleft() is said, "what was thought first is said first"
         self._ledger.forget(said.change.settled)
         for machine, messages in said.owed:
@@ -422,7 +351,7 @@ class Node:
 
     def _leave_undecided(self, why: str) -> None:
         """Orders that still wait for other carriers hear that their outcome is not known."""
-        _give_up([asker for late in self._late.values() for _, asker in late], why)
+        _give_up(self._thinker.late_askers(), why)
 
 
 def _run_out(asker: Asker) -> None:

@@ -26,9 +26,8 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airline_node import node as node_module
+from airline_node import thinker, writer
 from airline_node import vault as vault_module
-from airline_node import writer
 from airline_node.app import TROUBLE
 from airline_node.config import LEDGER
 from airline_node.journal import Journal, sqlite
@@ -165,7 +164,7 @@ def hurried(*, careless: bool = False) -> Iterator[None]:
     with ExitStack() as patches:
         for module in (sqlite, vault_module):
             patches.enter_context(patch.dict(module.PRAGMAS, FAST | NORMAL if careless else FAST))
-        patches.enter_context(patch.object(node_module, "PICTURE_EVENTS", PICTURE_EVENTS))
+        patches.enter_context(patch.object(thinker, "PICTURE_EVENTS", PICTURE_EVENTS))
         patches.enter_context(patch.object(writer, "FULL_RETRY_MS", 2))
         yield
 

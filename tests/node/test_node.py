@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 import pytest
 
 from airline_node import node as node_module
-from airline_node import writer
+from airline_node import thinker, writer
 from airline_node.journal import JournalFull, JournalTrouble
 from airline_node.node import Busy, Node, Stopped
 from ledger.events import BookingOpened, BookingSettled, HoldReleased, Recorded, SeatHeld, StreamName, stream_of
@@ -187,7 +187,8 @@ def at_work(ledger: type[Ledger] = Ledger, **limits: int) -> Callable[[Story], C
         def test() -> None:
             with pytest.MonkeyPatch.context() as patch:
                 for name, limit in limits.items():
-                    patch.setattr(node_module if hasattr(node_module, name) else writer, name, limit)
+                    [module] = [module for module in (node_module, thinker, writer) if hasattr(module, name)]
+                    patch.setattr(module, name, limit)
                 try:
                     asyncio.run(main())
                 finally:
@@ -769,7 +770,7 @@ def test_a_node_that_has_written_nothing_keeps_no_picture() -> None:
 
 def test_a_long_replay_is_not_done_again_after_a_start_that_had_nothing_to_write() -> None:
     async def main() -> None:
-        house = Andorinha(Ledger("AN", "981"), replayed=node_module.PICTURE_EVENTS)
+        house = Andorinha(Ledger("AN", "981"), replayed=thinker.PICTURE_EVENTS)
         await turns()
         assert await house.close() is None
         assert house.pictures == [(0, picture(house.ledger))]

@@ -46,14 +46,14 @@ FAULTS: tuple[Fault, ...] = (
         "messages to peers leave before the write",
         (
             "airline_node.node:Node._think",
-            "        return _Said(",
-            "        _ = [self._wire.owe(machine, messages) for machine, messages in owed]\n        return _Said(",
+            "        return said\n",
+            "        _ = [self._wire.owe(machine, messages) for machine, messages in said.owed]\n        return said\n",
         ),
     ),
     fault(
         "a mere question is answered before the write that its answer rests on",
         (
-            "airline_node.node:Node._think",
+            "airline_node.thinker:Thinker.think",
             "                    answers.append((entry.asker, told))",
             "                    entry.asker.done() or entry.asker.set_result(told)",
         ),
@@ -79,7 +79,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             "airline_node.node:Node._put",
             "            raise Busy(",
-            "            self._enter(_Entry(commands, None))\n            raise Busy(",
+            "            self._enter(Entry(commands, None))\n            raise Busy(",
         ),
     ),
     # ---- what a carrier promises
