@@ -47,11 +47,14 @@ async def hold(request: web.Request) -> web.StreamResponse:
     if chosen is None:
         raise Refused(HTTPStatus.NOT_FOUND, _("These flights are no longer on sale together. Please search again."))
     number = leg_number(form, chosen)
+    faults = {"seats": _("Choose a seat for each passenger.")}
     if "leg" in form:
-        chosen = chosen.with_seats(number, seat_names(form.getall("seat", [])))
+        if len(picked := seat_names(form.getall("seat", []))) != chosen.passengers:
+            return await seats_page(request, chosen, number, faults, picked)
+        chosen = chosen.with_seats(number, picked)
     if not chosen.whole:
         undone = next(n for n, seats in enumerate(chosen.seats) if len(seats) != chosen.passengers)
-        return await seats_page(request, chosen, undone, {"seats": _("Choose a seat for each passenger.")})
+        return await seats_page(request, chosen, undone, faults)
     booking, wait_ms = form.get("booking", ""), _wait_ms(form)
     if not re.match(BOOKING_PATTERN, booking):
         booking = str(uuid4())

@@ -63,11 +63,15 @@ def changed(before: Cabin, after: Cabin) -> list[Seat]:
     ]
 
 
+def taken(cabin: Cabin, seats: Sequence[SeatNo]) -> tuple[SeatNo, ...]:
+    """Those of these seats that are there and not free."""
+    not_free = set(cabin.seats) - set(cabin.free)
+    return tuple(seat for seat in seats if seat in not_free)
+
+
 def suggested(cabin: Cabin, count: int) -> tuple[SeatNo, ...]:
     """Seats for a party as a carrier would give them: together if there are any; nothing if too few are free."""
-    free = set(cabin.free)
-    taken = [seat for seat in cabin.seats if seat not in free]
-    return choose(cabin_of(cabin.columns, cabin.seats), taken, count) or ()
+    return choose(cabin_of(cabin.columns, cabin.seats), taken(cabin, cabin.seats), count) or ()
 
 
 def nearest(cabin: Cabin, wanted: Sequence[SeatNo]) -> tuple[SeatNo, ...]:

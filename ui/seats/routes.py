@@ -1,20 +1,21 @@
 """The page of one flight's seats, and its stream."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from uuid import uuid4
 
 from aiohttp import web
 
-from ledger.terms import FlightId
+from ledger.terms import FlightId, SeatNo
 from ui.desk import Cabin, Desk
+from ui.figures import spoken_list
 from ui.language import gettext as _
 from ui.language import ngettext
 from ui.page import Refused, desk, fragment, go, read_query, render
 from ui.room import Room, Route
-from ui.seats.cabin import changed, rows, suggested
+from ui.seats.cabin import changed, rows, suggested, taken
 from ui.seats.chosen import Chosen, leg_number, read, seat_names
 from ui.streams import BEAT, STREAMS, event
 from ui.timeline import timeline
@@ -31,20 +32,29 @@ async def seats(request: web.Request) -> web.Response:
     number = leg_number(query, chosen)
     if "everywhere" in query:
         return _choose_everywhere(node, chosen)
-    faults = {}
     if "choose" in query:
         chosen = chosen.with_seats(number, suggested(_cabin(node, chosen, number), chosen.passengers))
     elif "picked" in query:
         picked = seat_names(query.getall("seat", []))
-        chosen = chosen.with_seats(number, picked)
-        if not (faults := _faults(picked, chosen.passengers)):
-            go("/seats", _next(chosen))
-    return await seats_page(request, chosen, number, faults)
+        if faults := _faults(picked, chosen.passengers):
+            return await seats_page(request, chosen, number, faults, picked)
+        go("/seats", _next(node, chosen.with_seats(number, picked)))
+    return await seats_page(request, chosen, number)
 
 
-async def seats_page(request: web.Request, chosen: Chosen, number: int, faults: dict[str, str]) -> web.Response:
+async def seats_page(
+    request: web.Request,
+    chosen: Chosen,
+    number: int,
+    faults: Mapping[str, str] | None = None,
+    picked: Sequence[SeatNo] | None = None,
+) -> web.Response:
+    """`faults` are a form's, and `picked` what it chose on this flight; else it is what the address says."""
     node = desk(request)
-    cabin = _cabin(node, chosen, number)
+    cabin, gone = _cabin(node, chosen, number), _gone(node, chosen)
+    named = [tuple(seat for seat in seats if seat not in lost) for seats, lost in zip(chosen.seats, gone, strict=True)]
+    if picked is not None:
+        named[number] = tuple(seat for seat in picked if seat in cabin.free)
     return await render(
         request,
         "seats/page.html",
@@ -54,13 +64,13 @@ async def seats_page(request: web.Request, chosen: Chosen, number: int, faults: 
         leg=chosen.legs[number],
         cabin=cabin,
         rows=rows(cabin),
-        picked=chosen.seats[number],
-        last=number == len(chosen.legs) - 1,
+        named=named,
+        undone=[n for n, seats in enumerate(named) if n != number and len(seats) != chosen.passengers],
         parts=timeline(chosen.legs, node.house.airports),
         mark=_mark(node, cabin),
         booking=uuid4(),
-        faults=faults,
-        live=False,
+        # That a seat has gone says more than that one is missing.
+        faults={**(faults or {}), **_gone_faults(chosen, number, gone)},
     )
 
 
@@ -71,9 +81,10 @@ def _choose_everywhere(node: Desk, chosen: Chosen) -> web.Response:
     go("/seats", [*chosen.fields(), ("leg", str(undone))])
 
 
-def _next(chosen: Chosen) -> list[tuple[str, str]]:
-    """The next flight whose seats are not chosen, else the last one, where all can be held."""
-    undone = (n for n, seats in enumerate(chosen.seats) if not seats)
+def _next(node: Desk, chosen: Chosen) -> list[tuple[str, str]]:
+    """The next flight whose seats are not chosen or have gone, else the last one, where all can be held."""
+    gone = _gone(node, chosen)
+    undone = (n for n, seats in enumerate(chosen.seats) if not seats or gone[n])
     return [*chosen.fields(), ("leg", str(next(undone, len(chosen.legs) - 1)))]
 
 
@@ -82,6 +93,30 @@ def _faults(picked: tuple[str, ...], passengers: int) -> dict[str, str]:
         return {}
     words = ngettext("Choose a seat.", "Choose {count} seats: one for each passenger.", passengers)
     return {"seats": words.format(count=passengers)}
+
+
+def _gone(node: Desk, chosen: Chosen) -> list[tuple[SeatNo, ...]]:
+    """For each flight the seats that were chosen and that somebody else has by now."""
+    return [taken(_cabin(node, chosen, n), seats) for n, seats in enumerate(chosen.seats)]
+
+
+def _gone_faults(chosen: Chosen, number: int, gone: Sequence[Sequence[SeatNo]]) -> dict[str, str]:
+    """A fault of this flight leads to its seats, one of another flight to that flight's page."""
+    faults = {}
+    for n, (leg, seats) in enumerate(zip(chosen.legs, gone, strict=True)):
+        if n == number and len(seats) == 1:
+            words = _("Seat {seat}, which you had chosen, has just been taken. Please choose another.")
+            faults["seats"] = words.format(seat=seats[0])
+        elif seats:
+            words = ngettext(
+                "Seat {seats} on {flight}, which you had chosen, has just been taken. Please choose another.",
+                "Seats {seats} on {flight}, which you had chosen, have just been taken. Please choose others.",
+                len(seats),
+            )
+            faults["seats" if n == number else f"leg-{n}"] = words.format(
+                seats=spoken_list(list(seats)), flight=leg.number
+            )
+    return faults
 
 
 def _cabin(node: Desk, chosen: Chosen, number: int) -> Cabin:

@@ -34,6 +34,7 @@ function seatMap(form) {
   const most = Number(form.dataset.passengers);
   const picked = document.getElementById("picked");
   const news = document.getElementById("news");
+  const remembered = form.querySelectorAll("input[name=seats]")[form.elements.leg.value];
   const closed = seat => seat.disabled || seat.getAttribute("aria-disabled") === "true";
   let order = chosen();  // as they were chosen, the oldest first
 
@@ -56,6 +57,8 @@ function seatMap(form) {
     order = order.filter(seat => seat.checked && seat !== change.target);
     if (change.target.checked) order.push(change.target);
     while (order.length > most) order.shift().checked = false;
+    // So that whoever presses on is told which seat it was that has gone meanwhile.
+    remembered.value = order.map(seat => seat.value).join(".");
     show();
   });
 
