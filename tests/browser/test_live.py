@@ -73,6 +73,9 @@ def test_two_travellers_want_one_seat_and_the_second_is_offered_the_next_best(
     button(rui.page, "Hold").click()  # His page does not know yet.
     title(rui, "Not all airlines could hold your seats")
     assert rui.page.locator(".lane.refused").count() >= 1
+    look = open_screen("JG")
+    look.go(rui.page.url.removeprefix(rui.address))
+    look.assert_accessible()
     button(rui.page, "Hold these instead").click()
     title(rui, "Your seats are held")
     assert rui.page.locator(".lane.held").count() == 3
@@ -113,6 +116,7 @@ def test_seats_that_are_let_go_are_free_again(open_screen: OpenScreen, nodes: Cl
     title(screen, "Your seats are held")
     button(screen.page, "Let the seats go").click()
     title(screen, "You have let these seats go")
+    screen.assert_accessible()
     reply = nodes.read(booking, "AN")
     assert reply is not None
     assert reply.booking.status == "cancelled"
