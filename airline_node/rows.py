@@ -10,11 +10,10 @@ from zlib import crc32
 import msgspec
 import orjson
 
-from ledger.events import AnyEvent, AnyFlightEvent, Recorded, StreamName, stream_of
+from ledger.events import AnyEvent, Recorded, StreamName, stream_of
 
 CHECKSUM_BYTES: Final = 8
 TAGS: Mapping[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)}
-OF_FLIGHTS: Final = frozenset(get_args(AnyFlightEvent))
 DECODER: Final = msgspec.json.Decoder[AnyEvent](AnyEvent)
 
 
@@ -46,7 +45,7 @@ def event_of(stream: StreamName, version: int, tag: str, state: bytes) -> AnyEve
     kind = type(event)
     if TAGS[kind] != tag:
         raise BadRow(f"its body is a {TAGS[kind]}")
-    if stream != (f"flight:{event.flight}" if kind in OF_FLIGHTS else f"booking:{event.booking}"):  # type: ignore[union-attr]
+    if stream != stream_of(event):
         raise BadRow(f"its body belongs to {stream_of(event)}")
     return event
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import parse_qs, urlencode
 
 import aiohttp_jinja2
@@ -111,7 +111,3 @@ async def read_form(request: web.Request) -> MultiDict[str]:
 def own_path(path: str) -> str:
     """A path of this site, for going back; anything else becomes the start page."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
-
-
-TemplateValue = Any
-"""What a template is given; Jinja looks at it by name."""

@@ -8,7 +8,7 @@ the cookie is `__Host-`: no other host can set it. On plain http its name says s
 import secrets
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 from aiohttp import web
@@ -88,7 +88,7 @@ class SessionStorage(AbstractStorage):
 
     def _cookie(self, response: web.StreamResponse, token: str, max_age: int | None = None) -> None:
         """No age of its own: it goes with the browser's window, and earlier when its row is over."""
-        parameters: dict[str, Any] = {**self.cookie_params}
+        parameters = self.cookie_params.copy()
         if max_age is not None:
             parameters["max_age"] = max_age
         response.set_cookie(self.cookie_name, token, **parameters)

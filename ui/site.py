@@ -80,7 +80,7 @@ def _templates(app: web.Application, desk: Desk, assets: Assets) -> None:
         lstrip_blocks=True,
         default_helpers=False,
     )
-    env.install_gettext_callables(  # type: ignore[attr-defined]
+    env.install_gettext_callables(  # type: ignore[attr-defined]  # put there by the extension
         language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
     )
     del env.globals["app"]

@@ -1,7 +1,7 @@
 """Streams of events to pages (server-sent events): bounded in number, beating, and ended at once when the node ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 
 from aiohttp import web
@@ -26,7 +26,7 @@ class Streams:
         self._open: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def serve(self, request: web.Request, events: AsyncIterator[str]) -> web.StreamResponse:
+    async def serve(self, request: web.Request, events: AsyncGenerator[str, None]) -> web.StreamResponse:
         """Send what `events` gives until it ends, the browser goes, or the node ends."""
         if self._closed or len(self._open) >= STREAMS_MAX:
             return web.Response(status=503, headers={**HEADERS, "Retry-After": "5"})
@@ -49,9 +49,9 @@ class Streams:
             stream.cancel()
 
 
-async def _send(response: web.StreamResponse, events: AsyncIterator[str]) -> None:
+async def _send(response: web.StreamResponse, events: AsyncGenerator[str, None]) -> None:
     await response.write(f"retry: {RETRY_MS}\n\n".encode())
-    async with aclosing(events):  # type: ignore[type-var]
+    async with aclosing(events):
         async for event in events:
             await response.write(event.encode())
 

@@ -115,17 +115,18 @@ def snapshot_moments(source: Source, audit: Callable[[], Audit]) -> list[Moment]
     """For each snapshot beside the log, a comparison to be made when the log has been heard so far."""
     if source.folder is None:
         return []
-    moments: list[Moment] = []
-    for path in sorted((source.folder / "snapshots").glob("[0-9]*.json")):
-        try:
-            position, state = unsealed(path.read_bytes())
-            seen = decoded(state)
-        except (OSError, SnapshotDamaged, ValueError) as wrong:
-            finding = Finding(Fault.SNAPSHOT, f"snapshot:{path.name}", f"it cannot be read: {wrong}")
-            moments.append((int(path.stem), lambda finding=finding: [finding]))  # type: ignore[misc]
-            continue
-        moments.append((position, lambda path=path, seen=seen: _compare(source.carrier, path.name, seen, audit())))  # type: ignore[misc]
-    return moments
+    files = sorted((source.folder / "snapshots").glob("[0-9]*.json"))
+    return [_snapshot_moment(source.carrier, file, audit) for file in files]
+
+
+def _snapshot_moment(carrier: CarrierCode, file: Path, audit: Callable[[], Audit]) -> Moment:
+    try:
+        position, state = unsealed(file.read_bytes())
+        seen = decoded(state)
+    except (OSError, SnapshotDamaged, ValueError) as wrong:
+        finding = Finding(Fault.SNAPSHOT, f"snapshot:{file.name}", f"it cannot be read: {wrong}")
+        return int(file.stem), lambda: [finding]
+    return position, lambda: _compare(carrier, file.name, seen, audit())
 
 
 def _compare(carrier: CarrierCode, file: str, seen: Picture, audit: Audit) -> list[Finding]:

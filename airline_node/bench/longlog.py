@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import cycle
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from airline_node.config import LEDGER
@@ -30,15 +29,19 @@ EVENTS_PER_BOOKING: Final = (6 + 5 * LET_GO) / (1 + LET_GO)
 FLIGHTS_PER_WRITE: Final = 500
 
 
-def fill(folder: Path, carrier: CarrierCode, events: int, to: "Connection[int | str, int]") -> None:
+class Told(Protocol):
+    """Hears how many events there are so far, and in the end whose they are; a process hears it through its link."""
+
+    def send(self, obj: int | str, /) -> None: ...
+
+
+def fill(folder: Path, carrier: CarrierCode, events: int, to: Told) -> None:
     """The main function of a process: writes so many events to an empty journal, and tells how far it is."""
     asyncio.run(_fill(folder, load(), carrier, events, to))
     to.send(carrier)
 
 
-async def _fill(
-    folder: Path, timetable: Timetable, carrier: CarrierCode, events: int, to: "Connection[int | str, int]"
-) -> None:
+async def _fill(folder: Path, timetable: Timetable, carrier: CarrierCode, events: int, to: Told) -> None:
     ledger = Ledger(carrier, timetable.carriers[carrier].prefix)
     end = time.time_ns() // 1_000_000
     plans = timetable.departures(carrier, timetable.today(end), at=end - PAST_MS)

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS alarms (
     origin TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, one TEXT NOT NULL, other TEXT NOT NULL,
     PRIMARY KEY (origin, what, one, other)) WITHOUT ROWID;
 """
+SELECT: Final = "SELECT note, position, at FROM checkpoints"
 
 
 class ShelfTrouble(Exception):
@@ -101,15 +102,15 @@ class Shelf:
 
     def add(self, origin: str, size: int, signature: Signature) -> None:
         """A cosignature that came for a checkpoint of ours, if that is still kept."""
-        for kept in self._select("origin = ? AND size = ?", origin, size):
+        for kept in self._select(f"{SELECT} WHERE origin = ? AND size = ?", origin, size):
             self.keep(Note(kept.note.checkpoint, (signature,)), kept.at)
 
     def newest(self, origin: str) -> Kept | None:
-        return next(iter(self._select("origin = ? ORDER BY size DESC LIMIT 1", origin)), None)
+        return next(iter(self._select(f"{SELECT} WHERE origin = ? ORDER BY size DESC LIMIT 1", origin)), None)
 
     def all(self, origin: str) -> list[Kept]:
         """Every one of this log, oldest first."""
-        return self._select("origin = ? ORDER BY size", origin)
+        return self._select(f"{SELECT} WHERE origin = ? ORDER BY size", origin)
 
     def alarm(self, alarm: Alarm) -> None:
         """On disk when this returns; the same evidence once."""
@@ -122,7 +123,7 @@ class Shelf:
 
     def every(self, limit: int) -> list[Kept]:
         """The newest of all logs', as many as `limit`."""
-        return self._select("true ORDER BY at DESC LIMIT ?", limit)
+        return self._select(f"{SELECT} ORDER BY at DESC LIMIT ?", limit)
 
     def alarms(self) -> list[Alarm]:
         return [Alarm(*row) for row in self._database.execute("SELECT * FROM alarms ORDER BY at, origin")]
@@ -137,8 +138,8 @@ class Shelf:
         except (OSError, sqlite3.Error) as trouble:
             raise ShelfTrouble(str(trouble)) from trouble
 
-    def _select(self, where: str, *values: object) -> list[Kept]:
-        rows = self._database.execute(f"SELECT note, position, at FROM checkpoints WHERE {where}", values)  # noqa: S608
+    def _select(self, statement: str, *values: object) -> list[Kept]:
+        rows = self._database.execute(statement, values)
         return [Kept(parse(note), position, at) for note, position, at in rows]
 
     def _thin(self, origin: str) -> None:

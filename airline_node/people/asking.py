@@ -6,12 +6,12 @@ Unlike what `peers` sends, nothing here is owed by the ledger: the asker waits f
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from airline_node.certificates import peer_host_name
 from ledger.terms import CarrierCode, Millis
@@ -31,7 +31,7 @@ WORDS_MAX = 200
 class Answers(Struct, frozen=True):
     """One to each item, in their order; each is read as what its route answers."""
 
-    answers: Annotated[list[Any], Meta(max_length=ITEMS_MAX)]
+    answers: Annotated[list[Raw], Meta(max_length=ITEMS_MAX)]
 
 
 _ANSWERS = msgspec.json.Decoder(Answers)
@@ -68,7 +68,7 @@ class Asking:
         try:
             async with asyncio.timeout(wait_ms / 1000):
                 body = await self._post(carrier, route, items)
-            answers = msgspec.convert(_ANSWERS.decode(body).answers, list[answer])  # type: ignore[valid-type]
+            answers = [msgspec.json.decode(one, type=answer) for one in _ANSWERS.decode(body).answers]
         except TimeoutError:
             raise Silent(f"{carrier} has not answered within {wait_ms} ms") from None
         except (ClientError, OSError, ValueError, RecursionError, RuntimeError) as error:

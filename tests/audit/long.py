@@ -41,7 +41,7 @@ def written(folder: Path, events: int) -> None:
     """A log of about so many events, unless one is there."""
     if not (folder / CARRIER / LEDGER).exists():
         (folder / CARRIER).mkdir(parents=True)
-        longlog.fill(folder / CARRIER, CARRIER, events, _Nobody())  # type: ignore[arg-type]
+        longlog.fill(folder / CARRIER, CARRIER, events, _Nobody())
 
 
 def plain(folder: Path) -> Cost:

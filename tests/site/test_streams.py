@@ -1,7 +1,7 @@
 """Streams are bounded in number, and end at once when the node does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from aiohttp import web
@@ -11,7 +11,7 @@ from ui import streams
 from ui.streams import Streams, event
 
 
-async def endless() -> AsyncIterator[str]:
+async def endless() -> AsyncGenerator[str, None]:
     yield event("<p>first</p>", id="boot.1")
     await asyncio.Event().wait()
 

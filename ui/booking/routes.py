@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
@@ -186,7 +186,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     return await request.app[STREAMS].serve(request, _changes(request, node, booking, seen))
 
 
-async def _changes(request: web.Request, node: Desk, booking: BookingId, seen: str) -> AsyncIterator[str]:
+async def _changes(request: web.Request, node: Desk, booking: BookingId, seen: str) -> AsyncGenerator[str, None]:
     """The booking's stage, whenever it is another than the page has. After the beat too: a carrier may fall silent."""
     view = await _known(node, booking)
     with node.house.watch(booking) as woken:

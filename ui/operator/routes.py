@@ -6,7 +6,7 @@ record: so the second operator is another account, and not another spelling. The
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -67,7 +67,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     return await request.app[STREAMS].serve(request, _changes(request, seen))
 
 
-async def _changes(request: web.Request, seen: str) -> AsyncIterator[str]:
+async def _changes(request: web.Request, seen: str) -> AsyncGenerator[str, None]:
     """The page's heart, whenever it would look different. It ends now and then: who comes back needs the role still."""
     for _look in range(LOOKS_MAX):
         try:

@@ -1,7 +1,7 @@
 """The page of one flight's seats, and its stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from uuid import uuid4
@@ -140,7 +140,9 @@ async def live(request: web.Request) -> web.StreamResponse:
     return await request.app[STREAMS].serve(request, _changes(request, node, flight, several, seen))
 
 
-async def _changes(request: web.Request, node: Desk, flight: FlightId, several: bool, seen: str) -> AsyncIterator[str]:
+async def _changes(
+    request: web.Request, node: Desk, flight: FlightId, several: bool, seen: str
+) -> AsyncGenerator[str, None]:
     """Every change after `seen`. A page that has seen something else, or another life of the node, gets all seats."""
     shown: Cabin | None = None
     with node.house.watch(flight) as woken:
