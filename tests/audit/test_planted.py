@@ -35,7 +35,7 @@ from ledger.events import (
 from ledger.ledger import Ledger
 from snapshots.form import picture
 from snapshots.store import SnapshotStore, unsealed
-from tests.audit.given import HERE, THERE, audited, edit, found, honest, kinds, meddle, purchase, write
+from tests.audit.given import HERE, THERE, Told, audited, edit, found, honest, kinds, meddle, purchase, write
 from tests.evidence.given import KEYS, NOW, note_of
 
 pytestmark = pytest.mark.slow
@@ -223,13 +223,13 @@ def test_a_log_without_checkpoints_is_said_to_be_unproved(tmp_path: Path) -> Non
 # ---- what the logs say -------------------------------------------------------------------------------------------
 
 
-def planted(folder: Path, *more: tuple[str, object], drop: tuple[str, type] | None = None) -> list[tuple[Fault, str]]:
+def planted(folder: Path, *more: Told, drop: tuple[str, type] | None = None) -> list[tuple[Fault, str]]:
     """Honest logs without the last event of a kind, with these at their ends; the rest comes an hour later."""
     told = honest()
     if drop:
         last = max(n for n, (carrier, event) in enumerate(told) if carrier == drop[0] and isinstance(event, drop[1]))
         del told[last]
-    told += more  # type: ignore[arg-type]
+    told += more
     later = purchase(20, NOW + HOUR)
     write(folder, [*told, *later], sign=False)
     return found(audited(folder, verify=False))

@@ -2,19 +2,21 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from airline_node.audit.replay import Replay
-from airline_node.audit.sources import PostgresSource, SourceTrouble, open_sources
+from airline_node.audit.sources import PostgresSource, Row, SourceTrouble, open_sources
 from airline_node.audit.verify import LogCheck, Signed
 from airline_node.config import LEDGER
 from airline_node.evidence.notary import TREE_FILE, restore
 from airline_node.journal import Journal, JournalTrouble
 from ledger.audit import Fault
 from ledger.events import Recorded, SeatReturned
+from ledger.terms import CarrierCode
 from tests.audit.given import honest, recorded, write
 from tests.evidence.given import PUBLIC, note_of
 
@@ -86,8 +88,8 @@ def test_a_log_in_postgresql_is_audited_and_verified_in_spite_of_gaps(postgres_a
     check = LogCheck("AN", PUBLIC, notes, iter(leaves))
 
     class Listener:
-        def rows(self, carrier: str, rows: object) -> None:
-            check.rows(rows)  # type: ignore[arg-type]
+        def rows(self, carrier: CarrierCode, rows: Sequence[Row]) -> None:
+            check.rows(rows)
 
     replay = Replay([source], listeners=[Listener()])
     replay.run()

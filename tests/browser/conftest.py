@@ -12,13 +12,14 @@ When a test ends, a screen that has written an error to its console fails it.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from ledger.terms import CarrierCode
 from tests.browser.hasty import HASTY
-from tests.browser.screens import OpenScreen, Screen, new_screen
+from tests.browser.screens import Look, OpenScreen, Screen, new_screen
 from tests.crash.cluster import Cluster
 
 HERE = Path(__file__).parent
@@ -73,8 +74,8 @@ def open_screen(browser: Browser, nodes: Cluster) -> Iterator[OpenScreen]:
     """Opens a browser window of its own (no cookies, no history) at a carrier's site."""
     opened: list[Screen] = []
 
-    def open_one(carrier: CarrierCode = "AN", **how: object) -> Screen:
-        screen = new_screen(browser, nodes.fleet.address(carrier), **how)  # type: ignore[arg-type]
+    def open_one(carrier: CarrierCode = "AN", **look: Unpack[Look]) -> Screen:
+        screen = new_screen(browser, nodes.fleet.address(carrier), **look)
         opened.append(screen)
         return screen
 

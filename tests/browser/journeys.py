@@ -3,7 +3,7 @@
 from datetime import date
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from ledger.terms import BookingId, FlightId, SeatNo
 from tests.browser.screens import Screen
@@ -39,7 +39,7 @@ def pay(page: Page) -> None:
     button(page, "Pay").click()
 
 
-def button(page: Page, words: str):  # type: ignore[no-untyped-def]
+def button(page: Page, words: str) -> Locator:
     """The button that begins with these words."""
     return page.get_by_role("button", name=words).first
 

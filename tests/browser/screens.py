@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
@@ -23,16 +23,17 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 Language = Literal["pt-BR", "en"]
 
 
+class Look(TypedDict, total=False):
+    """How a screen differs from a wide, light one with scripts, in English."""
+
+    width: int
+    dark: bool
+    scripts: bool
+    language: Language
+
+
 class OpenScreen(Protocol):
-    def __call__(
-        self,
-        carrier: CarrierCode = "AN",
-        *,
-        width: int = WIDE,
-        dark: bool = False,
-        scripts: bool = True,
-        language: Language = "en",
-    ) -> "Screen": ...
+    def __call__(self, carrier: CarrierCode = "AN", **look: Unpack[Look]) -> "Screen": ...
 
 
 class Screen:

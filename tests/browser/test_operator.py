@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from ledger.terms import BookingId, locator_of
-from tests.browser.screens import NARROW, OpenScreen, Screen
+from tests.browser.screens import NARROW, Look, OpenScreen, Screen
 from tests.crash.cluster import DOOMED, ROOT, SOON_MS_MAX, TOKENS, Cluster, insist, new_booking, until
 from tests.crash.doomed import Point
 from ui.visitor import Role
@@ -41,8 +42,8 @@ def nodes(_doomed: Cluster) -> Cluster:
 def staff_at(nodes: Cluster, open_screen: OpenScreen) -> Callable[..., Screen]:
     """Opens a screen at which somebody of Jangada's staff is logged in."""
 
-    def log_in(name: str, *, role: Role | None = Role.OPERATOR, **how: object) -> Screen:
-        screen, email = open_screen("JG", **how), f"{name.lower()}-{new_booking()[:8]}@jangada.example"  # type: ignore[arg-type]
+    def log_in(name: str, *, role: Role | None = Role.OPERATOR, **look: Unpack[Look]) -> Screen:
+        screen, email = open_screen("JG", **look), f"{name.lower()}-{new_booking()[:8]}@jangada.example"
         screen.go("/register?next=/")
         screen.page.locator("#name").fill(name)
         screen.page.locator("#email").fill(email)

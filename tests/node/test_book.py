@@ -30,11 +30,12 @@ SEGMENTS = [
     {"flight": f"AN1117/{DAY}", "carrier": "AN", "origin": "BSB", "destination": "CGB",
      "departure": "2026-12-15T03:10:00Z", "arrival": "2026-12-15T04:55:00Z"},
 ]  # fmt: skip
+PRICED = [segment | {"fare": 40000, "free": 9} for segment in SEGMENTS]
 OPTION = {
-    "segments": [segment | {"fare": 40000, "free": 9} for segment in SEGMENTS],
+    "segments": PRICED,
     "price": 120056, "currency": "BRL", "minutes": 1185, "carriers": ["IP", "JG", "AN"],
 }  # fmt: skip
-CHEAPER = OPTION | {"segments": OPTION["segments"][:1], "price": 54180}  # type: ignore[index]
+CHEAPER = OPTION | {"segments": PRICED[:1], "price": 54180}
 ORDER = Order(origin="FEC", destination="CGB", passengers=1, names=("Ana Lima",), email="ana@example.com", yes=True)
 
 

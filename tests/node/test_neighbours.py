@@ -1,6 +1,7 @@
 """What carriers tell one another's operators about themselves, over TLS with real certificates."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -149,6 +150,6 @@ def test_whoever_is_no_peer_is_told_nothing(tmp_path: Path) -> None:
 def test_a_carrier_without_an_address_is_unheard() -> None:
     async def main() -> None:
         with pytest.raises(Unheard, match="no address"):
-            await Neighbours({}, None).claim(ANA, JG_FLIGHT)  # type: ignore[arg-type]
+            await Neighbours({}, ssl.create_default_context()).claim(ANA, JG_FLIGHT)
 
     asyncio.run(main())

@@ -23,7 +23,7 @@ from airline_node.recover.nodes import RecoverTrouble, look, places
 from airline_node.recover.report import Looked, NodeFound, Report, Source, report, told_by
 from airline_node.recover.screen import headline, length, show
 from airline_node.wal import promised_frames, sound_frames
-from ledger.events import AnyEvent, Recorded, StreamName, stream_of
+from ledger.events import AnyBookingEvent, AnyEvent, Recorded, StreamName, stream_of
 from ledger.terms import CarrierCode
 from ledger.waiting import WaitState
 from tests.ledger.given import (
@@ -111,9 +111,9 @@ AN_PLAN = scheduled(AN_FLIGHT)
     ],
 )
 def test_a_dead_coordinator_s_log_says_what_it_would_say_itself(
-    history: Sequence[AnyEvent], now: int, word: Verdict
+    history: Sequence[AnyBookingEvent], now: int, word: Verdict
 ) -> None:
-    assert verdict(booking(*history), now) is word  # type: ignore[arg-type]
+    assert verdict(booking(*history), now) is word
 
 
 def test_a_booking_that_has_settled_or_was_never_heard_of_is_looked_up_when_asked_for(tmp_path: Path) -> None:

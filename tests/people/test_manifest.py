@@ -5,9 +5,10 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
 from airline_node import certificates
@@ -25,7 +26,7 @@ from ledger.events import (
     Recorded,
     VotingStarted,
 )
-from ledger.terms import BookingId, CarrierCode, Segment
+from ledger.terms import BookingId, CarrierCode, Millis, Segment
 from tests.node.test_app import (
     BOOKING,
     TICKET,
@@ -40,6 +41,8 @@ from tests.node.test_app import (
     settles,
 )
 from ui.people import Silent
+
+T = TypeVar("T")
 
 NOW = 1_797_000_000_000  # 2026-12-11
 DAY = "2026-12-14"
@@ -59,13 +62,15 @@ class Told(Asking):
         self.names: list[Names] = []
         self.heard = asyncio.Event()
 
-    async def ask(self, carrier, route, items, answer, wait_ms=0):  # type: ignore[no-untyped-def]
+    async def ask(
+        self, carrier: CarrierCode, route: str, items: Sequence[object], answer: type[T], wait_ms: Millis = 0
+    ) -> list[T]:
         self.heard.set()
         if self.silent:
             raise Silent("JG is silent")
         assert (carrier, route) == ("JG", "manifest")
-        self.names += items
-        return [NamesRecorded(item.booking) for item in items]
+        self.names += (told := [item for item in items if isinstance(item, Names)])
+        return [convert(to_builtins(NamesRecorded(names.booking)), answer) for names in told]
 
 
 def sold(booking: BookingId) -> Sequence[AnyBookingEvent]:
@@ -352,14 +357,13 @@ def test_a_carrier_tells_names_under_its_own_tickets_on_the_flights_of_whom_it_t
 ) -> None:
     config = configs["AN"]
     own, theirs = f"AN1117/{DAY}", JG
-    named = {"seat": "1A", "coupon": 1, "name": "Ana Lima"}
 
     async def story() -> None:
         async with open_for_business(config) as client:
 
             async def tells(carrier: CarrierCode, flight: str, ticket: str) -> int:
                 tls = certificates.client_context(*certificates.files(authority, carrier))
-                names = Names(BOOKING, (Named(flight=flight, ticket=ticket, **named),))  # type: ignore[arg-type]
+                names = Names(BOOKING, (Named(flight=flight, ticket=ticket, seat="1A", coupon=1, name="Ana Lima"),))
                 body = {"items": [to_builtins(names)]}
                 return (await client.ask_as_peer("POST", config, "/manifest", body, tls)).status
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 
 from airline_node import certificates
 from airline_node.peer_routes import ME, PEERS
@@ -50,11 +51,11 @@ class Home:
         self.server = TestServer(app, scheme="https")
 
     @web.middleware
-    async def _says(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def _says(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever it was told to say, instead of what is so."""
         if self.says is not None:
             return web.Response(body=orjson.dumps({"answers": [self.says]}))
-        return await handler(request)  # type: ignore[no-any-return]
+        return await handler(request)
 
     def context(self, carrier: str) -> ssl.SSLContext:
         return certificates.client_context(*certificates.files(self.folder, carrier))

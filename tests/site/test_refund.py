@@ -1,5 +1,6 @@
 """What comes back: the law first, then the fare's own rule, and never a centavo lost."""
 
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -75,13 +76,13 @@ def test_a_quote_is_the_price_in_two_parts_and_holds_exactly_as_long_as_it_says(
     price: int, ahead: int, since: int
 ) -> None:
     now = DEPARTURE - ahead
-    asked = {"price": price, "bought_at": now - since, "departure": DEPARTURE, "zone": BAHIA}
-    first = quote(**asked, now=now)  # type: ignore[arg-type]
+    asked = partial(quote, price=price, bought_at=now - since, departure=DEPARTURE, zone=BAHIA)
+    first = asked(now=now)
     assert first
     assert first.refund + first.kept == price
     assert first.refund * 100 >= price * PERCENT[first.rule] > first.refund * 100 - 100
-    last = quote(**asked, now=first.good_until - 1)  # type: ignore[arg-type]
-    after = quote(**asked, now=first.good_until)  # type: ignore[arg-type]
+    last = asked(now=first.good_until - 1)
+    after = asked(now=first.good_until)
     assert first.good_until > now
     assert last
     assert last.rule is first.rule
