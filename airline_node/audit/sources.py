@@ -20,7 +20,7 @@ from airline_node.config import LEDGER
 from airline_node.evidence.notary import TREE_FILE
 from airline_node.evidence.shelf import FILE as SHELF_FILE
 from airline_node.journal import LOG_EVENTS_MAX
-from airline_node.rows import CHECKSUM_BYTES, checksum
+from airline_node.rows import checksum
 from ledger.terms import CARRIER_PATTERN, CarrierCode, carrier_of
 
 if TYPE_CHECKING:
@@ -303,7 +303,3 @@ def _row(told: Told) -> Row:
     body = bytes(told.event)
     tag = _TAGGED.decode(body).event
     return told.position, told.stream, told.version, tag, checksum(told.stream, told.version, body) + body
-
-
-def body_of(row: Row) -> bytes:
-    return row[4][CHECKSUM_BYTES:]

@@ -172,7 +172,6 @@ class LogCheck:
         elif self._differs is not None or leaf != kept:
             if self._differs is None:
                 self._differs = self._tree.size
-                self._differs_at = position
             self._told.append((position, leaf, words))
             if kept is not None:
                 self._kept.append(kept)

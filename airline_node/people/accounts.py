@@ -4,7 +4,6 @@ The rules: whoever tries hears the same, after the same work, whether the addres
 waits, by account and network address (`throttle`), and so the owner elsewhere does not.
 """
 
-import logging
 from collections.abc import Callable
 from math import ceil
 
@@ -31,8 +30,6 @@ WAIT_MS_MAX = 60_000
 FREE_TRIES_OF_ADDRESS = 60
 """Of all accounts together: an office or a family has one address, and a guesser goes through many accounts."""
 WAIT_OF_ADDRESS_MS_MAX = 10_000
-
-log = logging.getLogger(__name__)
 
 
 class Accounts:

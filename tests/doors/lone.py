@@ -25,7 +25,6 @@ import orjson
 from msgspec import Struct
 
 from airline_node import certificates, up
-from airline_node.answers import TransactionsAnswer
 from airline_node.door import DETAIL_MAX, Problem
 from airline_node.timetable import load
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis
@@ -36,7 +35,6 @@ ROOT = Path(__file__).parents[2]
 TOKENS = up.Tokens("operators-token-for-tests", "auditors-token-for-tests")
 START_MS_MAX: Millis = 20_000
 ANSWER_MS_MAX: Millis = 30_000
-REST_MS_MAX: Millis = 10_000
 POLL_MS: Millis = 20
 KEPT_MS_MAX: Millis = 5_000
 """A connection that was idle for longer may be closed at the other end: a new one is made."""
@@ -53,7 +51,6 @@ LOG_BYTES_MAX = 4_096
 GROWTH_BYTES_MAX = 64 * 2**20
 """So much more memory may it use after whatever one test did to it."""
 
-_WAITING = msgspec.json.Decoder(TransactionsAnswer)
 _PROBLEM = msgspec.json.Decoder(Problem)
 
 
@@ -177,14 +174,6 @@ class LoneNode:
     def said(self) -> str:
         """All of its own log."""
         return self._fleet.log(ME).read_bytes().decode("utf-8", "surrogateescape")
-
-    def await_rest(self) -> None:
-        """Until nothing waits any more."""
-        operator = {"Authorization": f"Bearer {TOKENS.operator}"}
-        deadline = time.monotonic() + REST_MS_MAX / 1000
-        while _WAITING.decode(self.ask("GET", "/api/transactions?state=all", headers=operator).body).total:
-            assert time.monotonic() < deadline, "something waits for ever"
-            time.sleep(POLL_MS / 1000)
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

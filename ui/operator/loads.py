@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from ledger.terms import BookingId, Centavos, FlightId, Millis
+from ledger.terms import BookingId, FlightId, Millis
 from ledger.waiting import WaitState
 from ui.language import gettext as _
 from ui.operations import Load
@@ -43,7 +43,6 @@ class LoadView(Struct, frozen=True, kw_only=True):
     free: int
     seats: int
     parts: tuple[int, int, int]
-    sold_for: Centavos
     ages: tuple[Age, ...]
     holds: tuple[Hold, ...]
 
@@ -61,7 +60,6 @@ def view(load: Load, now: Millis) -> LoadView:
         free=free,
         seats=seats,
         parts=(part_sold, part_held, max(0, 100 - part_sold - part_held)),
-        sold_for=sold * load.schedule.fare,
         ages=_ages(load, now),
         holds=tuple(
             Hold(
