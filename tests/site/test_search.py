@@ -59,6 +59,12 @@ def test_a_filter_tells_how_many_each_box_would_let_through_given_the_other_grou
     assert {choice.value: choice.count for choice in counted["time"]} == {"afternoon": 2, "evening": 1}
 
 
+def test_a_group_whose_boxes_all_let_everything_through_is_not_offered() -> None:
+    assert choices([FAIR], Filters(), AIRPORTS, ["AN", "JG", "IP"]) == {}
+    offered = choices([FAIR], filters_of(MultiDict(time="evening"), []), AIRPORTS, ["AN", "JG", "IP"])
+    assert list(offered) == ["time"], "what is ticked can be unticked"
+
+
 def test_nothing_ticked_lets_everything_through() -> None:
     assert shown(FOUND, Filters(), AIRPORTS) == FOUND
 

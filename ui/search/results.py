@@ -93,7 +93,7 @@ def choices(
     airports: Mapping[AirportCode, Airport],
     carriers: Iterable[CarrierCode],
 ) -> dict[str, list[Choice]]:
-    """The boxes of each group that would let anything through."""
+    """The boxes of each group that would let anything through; a group that changes nothing is left out."""
     tests = _tests(filters, airports)
 
     def group(name: str, boxes: Iterable[tuple[str, bool, Callable[[Journey], bool]]]) -> list[Choice]:
@@ -111,10 +111,14 @@ def choices(
     def by_time(part: Daytime) -> Callable[[Journey], bool]:
         return lambda journey: daytime(journey, airports) is part
 
-    return {
+    groups = {
         "stops": group("stops", [(str(n), n in filters.stops, by_stops(n)) for n in range(STOPS_MOST + 1)]),
         "carrier": group("carrier", [(code, code in filters.carriers, by_carrier(code)) for code in carriers]),
         "time": group("time", [(part.value, part in filters.daytimes, by_time(part)) for part in Daytime]),
+    }
+    every = len(journeys)
+    return {
+        name: boxes for name, boxes in groups.items() if any(choice.ticked or choice.count != every for choice in boxes)
     }
 
 
