@@ -176,10 +176,14 @@ class Outcome(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True
     word: Word
 
 
-class Conflict(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="conflict"):
-    """What was asked contradicts what is on disk here: an alarm, and never an acknowledgement."""
+class Conflict(ClaimAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag="conflict"):
+    """What was asked contradicts what is on disk here: an alarm, and never an acknowledgement.
+
+    `seen_to`: operators broke this very pledge, and it is on disk that they have seen to the traveller since.
+    """
 
     detail: Annotated[str, Meta(max_length=300)]
+    seen_to: bool = False
 
 
 PeerAnswer: TypeAlias = Held | Pledged | Refused | Acknowledged | Outcome | Conflict

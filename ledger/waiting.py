@@ -49,6 +49,8 @@ class Said(StrEnum):
     """It has the decision on disk."""
     RETURNED = "returned"
     CONFLICT = "conflict"
+    SEEN_TO = "seen-to"
+    """It broke its pledge by force, against the decision, and operators have seen to the traveller since."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -113,7 +115,7 @@ def tally(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Tally:
             sums.pledges_broken += broken.state is ForceState.BROKEN
             sums.forced_mismatches += broken.state is ForceState.MISMATCH
     for one in bookings:
-        if one.phase not in SETTLED:
+        if _waits(one):
             sums.bookings_in_conflict += bool(one.conflicts)
             sums.bookings_open += one.phase is Phase.OPEN
             sums.bookings_voting += one.phase is Phase.VOTING
@@ -124,7 +126,7 @@ def tally(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Tally:
 def transactions(flights: Iterable[Flight], bookings: Iterable[Booking]) -> Transactions:
     """Everything that waits at this node, oldest first."""
     waiting = [w for flight in flights for w in (*_claims(flight), *_broken(flight))]
-    waiting += [_booking(booking) for booking in bookings if booking.phase not in SETTLED]
+    waiting += [_booking(booking) for booking in bookings if _waits(booking)]
     return Transactions(tuple(sorted(waiting, key=lambda w: (w.since, w.booking, w.flight or ""))))
 
 
@@ -220,6 +222,11 @@ def _broken_words(broken: Broken) -> tuple[WaitState, str, str]:
 # ---- a booking that this carrier coordinates ------------------------------------------------------------------------
 
 
+def _waits(booking: Booking) -> bool:
+    """Not when all is settled, or else seen to: such a booking stays in memory, and nobody needs to act on it."""
+    return booking.phase not in SETTLED and not (booking.seen_to and not pending(booking))
+
+
 def _booking(booking: Booking) -> Transaction:
     state, reason, safe = _booking_words(booking)
     return Transaction(
@@ -246,6 +253,8 @@ def _booking(booking: Booking) -> Transaction:
 def _booking_said(booking: Booking, flight: FlightId) -> Said:
     if flight in booking.conflicts:
         return Said.CONFLICT
+    if flight in booking.seen_to:
+        return Said.SEEN_TO
     match booking.phase:
         case Phase.OPEN:
             return Said.HELD if flight in booking.granted else Said.UNHEARD

@@ -145,7 +145,7 @@ def _hear(booking: Booking, answer: ClaimAnswer, now: Millis) -> Decided:
         case Acknowledged(done="return"), Phase.CANCELLED:
             return _returned(booking, answer.flight, now)
         case Conflict(), Phase.COMMITTED | Phase.ABORTED | Phase.CANCELLED:
-            return [ConflictHeard(answer.flight, answer.detail)]
+            return [ConflictHeard(answer.flight, answer.detail, answer.seen_to)]
         case _:
             return []
 

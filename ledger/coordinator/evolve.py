@@ -44,6 +44,9 @@ def evolve(booking: Booking, event: AnyBookingEvent | Heard) -> None:
         case ReturnHeard():
             booking.returned.add(event.flight)
             booking.conflicts.pop(event.flight, None)
+        case ConflictHeard(seen_to=True):
+            booking.seen_to.add(event.flight)
+            booking.conflicts.pop(event.flight, None)
         case ConflictHeard():
             booking.conflicts[event.flight] = event.detail
 

@@ -13,6 +13,8 @@ def pending(booking: Booking) -> list[PeerMessage]:
 def owed(booking: Booking, number: int) -> PeerMessage | None:
     """What the carrier of this segment has to be asked or told now."""
     flight = booking.flights[number]
+    if flight in booking.seen_to:
+        return None  # Its carrier knows the decision, cannot keep it, and people have put that right.
     match booking.phase:
         case Phase.OPEN:
             granted = flight in booking.granted and booking.extended.get(flight, 0) >= booking.extension

@@ -93,8 +93,14 @@ def view(booking: Booking) -> BookingView:
         detail=booking.detail,
         tickets=booking.tickets if booking.seats else (),
         segments=segments,
-        pending=tuple(dict.fromkeys(carrier_of(message.flight) for message in pending(booking))),
+        pending=tuple(dict.fromkeys(carrier_of(flight) for flight in _unrecorded(booking))),
     )
+
+
+def _unrecorded(booking: Booking) -> list[FlightId]:
+    """The flights whose carrier still has to answer, and those where it never will have a seat for this booking."""
+    owed = {message.flight for message in pending(booking)}
+    return [flight for flight in booking.flights if flight in owed or flight in booking.seen_to]
 
 
 def _held_until(booking: Booking) -> Millis:

@@ -80,7 +80,8 @@ class Booking(Struct, omit_defaults=True):
 
     `flights` are the participants, in the traveller's order. `seats` has a tuple a segment once it is committed.
     `extended` has the last extension that each carrier has granted; until all have the last one, `held_before` counts.
-    `recorded` are the flights whose carrier has acknowledged the decision, `returned` the cancellation.
+    `recorded` are the flights whose carrier has acknowledged the decision, `returned` the cancellation, `seen_to` those
+    where operators have broken the pledge and seen to the traveller since.
     """
 
     id: BookingId
@@ -111,6 +112,7 @@ class Booking(Struct, omit_defaults=True):
     recorded: set[FlightId] = field(default_factory=set)
     returned: set[FlightId] = field(default_factory=set)
     conflicts: dict[FlightId, str] = field(default_factory=dict)
+    seen_to: set[FlightId] = field(default_factory=set)
 
 
 def all_extended(booking: Booking) -> bool:
@@ -118,7 +120,7 @@ def all_extended(booking: Booking) -> bool:
     return all(booking.extended.get(flight, 0) >= booking.extension for flight in booking.flights)
 
 
-HEARD = ("granted", "extended", "votes", "recorded", "returned", "conflicts")
+HEARD = ("granted", "extended", "votes", "recorded", "returned", "conflicts", "seen_to")
 
 
 class GrantHeard(Struct, frozen=True):
@@ -149,10 +151,14 @@ class ReturnHeard(Struct, frozen=True):
 
 
 class ConflictHeard(Struct, frozen=True):
-    """Heard, not stored: the carrier says that its log contradicts the decision. An alarm."""
+    """Heard, not stored: the carrier's log contradicts the decision. An alarm, until people have seen to it.
+
+    A restart forgets that too, asks once more, and hears it again: it is on the carrier's disk.
+    """
 
     flight: FlightId
     detail: str
+    seen_to: bool = False
 
 
 Heard: TypeAlias = GrantHeard | VoteHeard | RecordHeard | ReturnHeard | ConflictHeard

@@ -8,7 +8,7 @@ Rule 11. It is refused while the decision can still be learned: while the coordi
 until every other participant has been asked and either waits like this carrier or cannot be reached. What a carrier
 that has committed says ends the doubt by itself (rule 9), so that nothing is left to force. A second operator confirms
 in time, and all of this is looked at once more then. After that the carrier goes on asking for the decision; a commit
-is a mismatch, and stays one until an operator has acknowledged it.
+is a mismatch, and stays one until an operator has acknowledged it; from then on its coordinator is told so too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -233,6 +233,12 @@ def reply(flight: Flight, command: OperatorCommand) -> Forcing | Refusal:
         case _:
             no = refusal(flight, command.booking)
             return no or Refusal("not-pledged", f"{command.booking} has no pledge on {flight.id} any more")
+
+
+def seen_to(flight: Flight, booking: BookingId) -> bool:
+    """Whether an operator has acknowledged that this pledge was broken against its decision."""
+    known = flight.broken.get(booking)
+    return known is not None and known.state is ForceState.ACKNOWLEDGED
 
 
 def view(flight: Flight, booking: BookingId, known: Broken) -> Forcing:

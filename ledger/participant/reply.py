@@ -78,7 +78,8 @@ def _conflict(flight: Flight, asked: CoordinatorMessage, asked_for: str) -> Conf
     state, coordinator = flight.state_of(asked.booking), flight.coordinator_of(asked.booking)
     detail = f"{asked_for} was asked by {asked.coordinator}, but here the booking is {state}"
     detail += f", coordinated by {coordinator}" if coordinator else ""
-    return Conflict(booking=asked.booking, flight=flight.id, detail=detail)
+    seen_to = forcing.seen_to(flight, asked.booking) and not foreign(flight, asked)
+    return Conflict(booking=asked.booking, flight=flight.id, detail=detail, seen_to=seen_to)
 
 
 def _answer_inquiry(flight: Flight, asked: Inquire) -> PeerAnswer:

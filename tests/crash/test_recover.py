@@ -249,7 +249,12 @@ def test_a_pledge_is_broken_by_two_operators_compared_with_the_decision_and_seen
     assert [waits.transaction.state for waits in told if waits] == [WaitState.MISMATCH, WaitState.CONFLICT]
     seen_to = order(nodes, "acknowledge", booking, operator="Marta", note=note)
     assert orjson.loads(seen_to.body)["state"] == ForceState.ACKNOWLEDGED
-    assert of(recover(nodes)[1], booking, "JG") is None
+    code, report = recover(nodes, "--resume")
+    assert (of(report, booking, "JG"), of(report, booking, "AN"), code) == (None, None, 0)
+    nodes.kill("AN")
+    nodes.start("AN")  # it has forgotten what it heard
+    code, report = recover(nodes, "--resume")
+    assert (of(report, booking, "AN"), code) == (None, 0)
 
 
 def mismatch(nodes: Cluster, booking: BookingId) -> bool:

@@ -145,6 +145,18 @@ def test_rule_7_a_contradiction_is_no_acknowledgement_and_is_kept_for_people_to_
     assert ana.conflicts == {}
 
 
+def test_a_contradiction_that_people_have_seen_to_is_no_alarm_and_is_asked_about_again_only_after_a_restart() -> None:
+    ana = booking(opened(), voting(), committed(), RecordHeard(AN_FLIGHT), ConflictHeard(JG_FLIGHT, "released"))
+    ask_booking(ana, Conflict(booking=ANA, flight=JG_FLIGHT, detail="released", seen_to=True))
+    assert (ana.conflicts, coordinator.pending(ana)) == ({}, [])
+    assert ana.phase is Phase.COMMITTED, "it is not settled: Jangada has not sold that seat, and never will"
+    assert seen(ask_booking(ana, READ)).pending == ("JG",)
+    ask_booking(ana, CANCEL)
+    assert coordinator.pending(ana) == [Return(booking=ANA, flight=AN_FLIGHT, coordinator="AN")]
+    again = booking(opened(), voting(), committed())
+    assert JG_FLIGHT in [message.flight for message in coordinator.pending(again)]
+
+
 def test_the_traveller_sees_which_carriers_have_yet_to_record_the_decision() -> None:
     ana = booking(opened(), voting(), committed(), RecordHeard(AN_FLIGHT))
     view = seen(ask_booking(ana, READ))

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import participant
 from ledger.events import AnyFlightEvent, Decision, ForceCompared, HoldReleased, ReleaseReason
 from ledger.ledger import Command as NodeCommand
 from ledger.messages import (
     Acknowledged,
+    Commit,
     Conflict,
     ForceMessage,
     ForceState,
@@ -16,6 +18,7 @@ from ledger.messages import (
     Outcome,
     Refusal,
     Restarted,
+    Return,
     Unanswered,
     Word,
 )
@@ -34,6 +37,7 @@ from tests.ledger.given import (
     commit,
     compared,
     flight,
+    give_back,
     heard,
     inquire,
     pledged,
@@ -301,6 +305,17 @@ def test_a_mismatch_ends_when_somebody_has_seen_to_the_traveller() -> None:
     answer = ask(jangada, see_to())
     assert isinstance(answer, Forcing)
     assert answer.state is ForceState.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("asked", [commit(), give_back()])
+def test_its_coordinator_is_told_that_people_have_seen_to_it(asked: Commit | Return) -> None:
+    for state, seen in ((ForceState.MISMATCH, False), (ForceState.ACKNOWLEDGED, True)):
+        answer = ask(flight(*PASTS[state]), asked)
+        assert isinstance(answer, Conflict)
+        assert answer.seen_to is seen
+    stranger = ask(flight(*PASTS[ForceState.ACKNOWLEDGED]), replace(asked, coordinator="IP"))
+    assert isinstance(stranger, Conflict)
+    assert not stranger.seen_to, "another coordinator's booking is no matter of that pledge"
 
 
 @pytest.mark.parametrize("state", [ForceState.NONE, ForceState.PROPOSED, ForceState.BROKEN, ForceState.BORNE_OUT])

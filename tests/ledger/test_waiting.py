@@ -135,6 +135,14 @@ def test_a_settled_booking_waits_for_nobody_while_it_is_still_in_memory() -> Non
     assert transactions([], [booking(opened(), voting(), committed(), settled())]).transactions == ()
 
 
+def test_a_mismatch_that_people_have_seen_to_waits_for_nobody_at_its_coordinator_either() -> None:
+    alarm = booking(opened(), voting(), committed(), RecordHeard(AN_FLIGHT), ConflictHeard(JG_FLIGHT, "released"))
+    assert tally([], [alarm]).bookings_in_conflict == 1
+    coordinator.evolve(alarm, ConflictHeard(JG_FLIGHT, "released", seen_to=True))
+    assert transactions([], [alarm]).transactions == ()
+    assert tally([], [alarm]) == Tally()
+
+
 def test_money_at_stake_is_the_booking_s_price_at_its_coordinator_and_the_seats_fare_elsewhere() -> None:
     assert only(flight(pledged("1A"), pledged("1B", ticket=1))).at_stake == 2 * FARE
     assert of(opened()).at_stake == 2 * FARE
@@ -161,6 +169,7 @@ def test_each_carrier_s_word_is_told_as_far_as_it_is_known_here() -> None:
         ((opened(), voting(), VoteHeard(JG_FLIGHT, ("1A",))), Said.PLEDGED),
         ((opened(), voting(), committed(), RecordHeard(JG_FLIGHT)), Said.RECORDED),
         ((opened(), voting(), committed(), ConflictHeard(JG_FLIGHT, "it is free")), Said.CONFLICT),
+        ((opened(), voting(), committed(), ConflictHeard(JG_FLIGHT, "it is free", seen_to=True)), Said.SEEN_TO),
         ((opened(), voting(), committed(), cancelled(), ReturnHeard(JG_FLIGHT)), Said.RETURNED),
     ],
 )

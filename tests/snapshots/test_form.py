@@ -90,7 +90,10 @@ def travellers(booking: str) -> list[Command]:
         Pledged(**of_jangada, seats=("1A", "1B")),
         Refused(**of_jangada, reason="not-free"),
         *(Acknowledged(**of_jangada, done=done) for done in ("commit", "abort", "release", "return")),
-        Conflict(**of_jangada, detail="it was released here"),
+        *(
+            Conflict(booking=booking, flight=JG_FLIGHT, detail="it was released here", seen_to=seen_to)
+            for seen_to in (False, True)
+        ),
         Inquire(**of_jangada, coordinator="AN", asker=JG_FLIGHT, to="AN"),
     ]
 

@@ -54,6 +54,7 @@ def said_word(said: Said) -> str:
         Said.RECORDED: pgettext("carrier says", "recorded"),
         Said.RETURNED: pgettext("carrier says", "returned"),
         Said.CONFLICT: pgettext("carrier says", "contradicts"),
+        Said.SEEN_TO: pgettext("carrier says", "traveller seen to"),
     }
     return words[said]
 
