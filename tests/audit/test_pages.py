@@ -12,12 +12,14 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from airline_node.rows import CHECKSUM_BYTES, sealed
 from ledger.history import SeatState
+from ledger.terms import locator_of
 from ledger.tree import leaf_hash
 from tests.audit.given import HERE, SEATS, STEP_MS, THERE, booking_id, honest, recorded, write
 from tests.audit.pages import COOKIE, site
 from tests.evidence.given import NOW
 from ui import language
 from ui.audit.instant import instant, millis, number_at
+from ui.audit.sieve import page_of
 from ui.logbook import Entry
 
 T = TypeVar("T")
@@ -64,6 +66,11 @@ def page(folder: Path, path: str, *, status: int = 200, who: str = "auditor") ->
         return text
 
     return visit(folder, work, who)
+
+
+def positions(folder: Path, path: str) -> list[int]:
+    """Of the events that this page shows."""
+    return [int(found) for found in re.findall(r'<th scope="row"><a href="/audit/event/(\d+)"', page(folder, path))]
 
 
 def entries(flight: str = HERE) -> list[Entry]:
@@ -152,16 +159,73 @@ def test_what_is_looked_up_is_found_by_what_it_looks_like(folder: Path, wanted: 
 
 @pytest.mark.slow
 def test_the_log_is_shown_in_pages_by_kind_and_from_an_instant_on(folder: Path) -> None:
-    def positions(path: str) -> list[int]:
-        return [int(found) for found in re.findall(r'<th scope="row"><a href="/audit/event/(\d+)"', page(folder, path))]
+    assert positions(folder, "/audit/log?after=0") == list(range(1, 50))
+    assert positions(folder, "/audit/log?after=40") == list(range(41, 50))
+    assert positions(folder, "/audit/log?after=0&kind=booking-committed") == list(range(5, 50, 6))
+    assert positions(folder, "/audit/log?after=0&kind=flights")[:3] == [1, 4, 6]
+    assert positions(folder, "/audit/log?at=2025-11-24T16:00:05")[0] == 26
+    assert "There is nothing of this kind" in page(folder, "/audit/log?after=999999")
 
-    assert positions("/audit/log?after=0") == list(range(1, 50))
-    assert positions("/audit/log?after=40") == list(range(41, 50))
-    assert positions("/audit/log?after=0&kind=booking-committed") == list(range(5, 50, 6))
-    assert positions("/audit/log?after=0&kind=flights")[:3] == [1, 4, 6]
-    assert positions("/audit/log?at=2025-11-24T16:00:05")[0] == 26
-    assert "This is no instant" in page(folder, "/audit/log?at=soon")
-    assert "Nothing of this kind comes after" in page(folder, "/audit/log?after=999999")
+
+@pytest.mark.slow
+def test_the_log_is_shown_by_flight_by_booking_and_by_locator_beside_a_flight(folder: Path) -> None:
+    mine = [entry.position for entry in entries()]
+    ana, locator = booking_id(2), locator_of(booking_id(2))
+    of_ana = [entry.position for entry in entries() if getattr(entry.event, "booking", None) == ana]
+    assert len(of_ana) == 2
+    assert positions(folder, f"/audit/log?flight={HERE.lower()}") == mine
+    assert positions(folder, f"/audit/log?flight={HERE}&kind=seat-committed") == mine[2::2]
+    assert positions(folder, f"/audit/log?flight={HERE}&after={mine[3]}") == mine[4:]
+    assert positions(folder, f"/audit/log?flight={HERE}&at=2025-11-24T16:00:05") == [p for p in mine if p >= 26]
+    for name in (ana, locator, locator.lower()):
+        assert positions(folder, f"/audit/log?flight={HERE}&booking={name}") == of_ana
+    whole = positions(folder, f"/audit/log?booking={ana}")
+    assert set(of_ana) < set(whole)
+    assert whole == sorted(whole)
+    assert "There is nothing of this kind" in page(folder, f"/audit/log?booking={ana}&kind=seat-returned")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        ("at=soon", "at", "This is no instant."),
+        ("flight=1001", "flight", "Name a flight with its date, for example AN1001/2026-12-14."),
+        (f"flight={THERE}", "flight", "This flight is another airline&#39;s"),
+        ("flight=AN9999/2026-12-14", "flight", "never put such a flight on sale"),
+        ("booking=<b>", "booking", "This is neither a booking nor a locator."),
+        ("booking=K7QX2M", "booking", "Name the flight too"),
+        ("booking=nobody-0000000000000000", "booking", "This airline took no such booking."),
+    ],
+)
+def test_what_cannot_be_looked_for_is_told_at_its_field_and_nothing_is_shown(
+    folder: Path, asked: str, field: str, words: str
+) -> None:
+    text = page(folder, f"/audit/log?{asked}", status=422)
+    assert text.count(words) == 2, "in the summary and beside the field"
+    assert f'<a href="#{field}">' in text
+    assert '<th scope="row">' not in text
+
+
+@pytest.mark.slow
+def test_a_flight_s_and_a_booking_s_page_lead_to_their_events_in_the_log(folder: Path) -> None:
+    for path in (f"/audit/flight/{HERE}", f"/audit/booking/{booking_id(0)}"):
+        [link] = re.findall(r'href="(/audit/log\?(?:flight|booking)=[^"]+)"', page(folder, path))
+        assert positions(folder, link)
+
+
+def test_events_are_shown_in_pages_and_each_leads_to_its_neighbours() -> None:
+    some = entries()[0].event
+    many = [Entry(position, version, some) for version, position in enumerate(range(3, 363, 3))]
+    newest = page_of(many, None)
+    assert [entry.position for entry in newest.entries] == list(range(213, 363, 3))
+    assert (newest.earlier, newest.later, newest.newest) == (many[19].position, None, many[69].position)
+    middle = page_of(many, newest.earlier)
+    assert [entry.position for entry in middle.entries] == list(range(63, 213, 3))
+    assert (middle.earlier, middle.later) == (0, many[69].position)
+    first = page_of(many, 0)
+    assert (first.entries[0].position, first.earlier, first.later) == (3, None, many[49].position)
+    assert page_of([], None) == page_of(many[:0], 5)
 
 
 @pytest.mark.slow

@@ -122,10 +122,11 @@ def test_every_page_of_the_audit_is_accessible_light_and_translated(
     booking, flight = bought
     screen = open_screen("AN")
     auditor(screen, nodes)
-    for path in (*PATHS, f"/audit/flight/{flight}", f"/audit/booking/{booking}"):
-        screen.go(path)
+    filtered, refused = f"/audit/log?flight={flight}&booking={booking}", "/audit/log?flight=1001&booking=x&at=soon"
+    for path in (*PATHS, f"/audit/flight/{flight}", f"/audit/booking/{booking}", filtered, refused):
+        screen.go(path, status=422 if path == refused else 200)
         screen.assert_accessible()
         assert screen.weight() < WEIGHT_BYTES_MAX
-        screen.save(path.strip("/").replace("/", "-"), tmp_path)
+        screen.save(re.sub("[^A-Za-z0-9]+", "-", path.strip("/")), tmp_path)
     screen.go(f"/language/pt?back=/audit/flight/{flight}")
     expect(screen.page.get_by_role("heading", name="O que precisa valer")).to_be_visible()

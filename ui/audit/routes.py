@@ -6,37 +6,30 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from io import StringIO
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import orjson
 from aiohttp import web
+from multidict import MultiMapping
 
-from ledger.events import (
-    AnyBookingEvent,
-    AnyEvent,
-    AnyFlightEvent,
-    BookingOpened,
-    booking_stream,
-    flight_stream,
-    stream_of,
-)
+from ledger.events import BookingEvent, BookingOpened, flight_stream, stream_of
 from ledger.history import BookingThen
 from ledger.settlement import Coupon
 from ledger.terms import BOOKING_PATTERN, FLIGHT_PATTERN, Millis, carrier_of
 from ledger.tree import leaf_hash, leaf_of
+from ui.audit import sieve as sieves
 from ui.audit.instant import instant, millis, month_of, number_at, state_words, utc, utc_seconds, what
+from ui.audit.sieve import PAGE
 from ui.language import gettext as _
 from ui.logbook import Entry, LogBook
 from ui.page import Refused, desk, go, read_query, render
 from ui.room import Room, Route
 from ui.visitor import Role, require, visitor
 
-PAGE = 50
 POSITION_MAX = 10**15
 DAY_MS: Millis = 24 * 3_600_000
 COUPONS_SHOWN = 500
-TAGS: Mapping[str, type] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
 WORDS: Mapping[str, Any] = {"what": what, "utc": utc, "utc_seconds": utc_seconds, "state_words": state_words}
 """What the templates of this room call."""
 
@@ -48,7 +41,7 @@ async def home(request: web.Request) -> web.Response:
     if wanted := query.get("find", ""):
         _find(wanted)
     return await render(
-        request, "audit/home.html", proof=await book.proof(), wanted=wanted, unknown=bool(wanted), tags=_tags(), **WORDS
+        request, "audit/home.html", proof=await book.proof(), wanted=wanted, unknown=bool(wanted), **WORDS
     )
 
 
@@ -65,42 +58,48 @@ def _find(wanted: str) -> None:
 async def log(request: web.Request) -> web.Response:
     """The log, some events at a time; each filter is in the address."""
     book, query = await _book(request), read_query(request)
+    sieve, me = sieves.read(query), desk(request).house.carrier.code
+    faults, page = sieves.faults(sieve, me), None
     end = await book.end()
-    kind, at = query.get("kind", ""), query.get("at", "")
-    after = _number(query.get("after", ""))
-    if at and "after" not in query and (moment := millis(at)) is not None:
-        after = await book.position_at(moment - 1)
-    elif "after" not in query:
-        after = max(0, end - PAGE)
-    tags = _kinds(kind)
-    found = await book.excerpt(after, PAGE, tags)
+    if not faults:
+        after = await _after(book, query, sieve)
+        found = await sieves.sifted(book, sieve, me)
+        if found is None:
+            page = await _excerpt(book, sieve, after, end)
+        elif sieve.flight and not found and not await book.stream(flight_stream(sieve.flight)):
+            faults = {"flight": _("This airline has never put such a flight on sale.")}
+        elif not found and not sieve.flight and not sieve.tags:
+            faults = {"booking": _("This airline took no such booking. Name its flight too, if it was another one's.")}
+        else:
+            page = sieves.page_of(found, after)
     return await render(
         request,
         "audit/log.html",
-        entries=found.entries,
-        more=found.more,
-        after=after,
-        page=PAGE,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK,
+        page=page,
+        sieve=sieve,
         end=end,
-        kind=kind,
-        at=at,
-        bad_at=bool(at) and millis(at) is None,
-        tags=_tags(),
+        faults=faults,
+        tags=list(sieves.TAGS),
         stream_of=stream_of,
         **WORDS,
     )
 
 
-def _kinds(kind: str) -> tuple[str, ...]:
-    if kind == "flights":
-        return tuple(tag for tag, event in TAGS.items() if event in get_args(AnyFlightEvent))
-    if kind == "bookings":
-        return tuple(tag for tag, event in TAGS.items() if event in get_args(AnyBookingEvent))
-    return (kind,) if kind in TAGS else ()
+async def _after(book: LogBook, query: MultiMapping[str], sieve: sieves.Sieve) -> int | None:
+    """Where a page begins, if that is said: after a position, or else at an instant."""
+    if "after" in query:
+        return _number(query["after"])
+    return None if sieve.moment is None else await book.position_at(sieve.moment - 1)
 
 
-def _tags() -> list[str]:
-    return list(TAGS)
+async def _excerpt(book: LogBook, sieve: sieves.Sieve, after: int | None, end: int) -> sieves.Page:
+    """A page of the whole log, which is too long to be sifted here: what is before it is counted in positions."""
+    newest = max(0, end - PAGE)
+    start = newest if after is None else after
+    found = await book.excerpt(start, PAGE, sieve.tags)
+    earlier = max(0, start - PAGE) if start else None
+    return sieves.Page(found.entries, earlier, found.entries[-1].position if found.more else None, newest)
 
 
 async def event(request: web.Request) -> web.Response:
@@ -159,19 +158,15 @@ async def booking(request: web.Request) -> web.Response:
     book, name = await _book(request), request.match_info["booking"]
     if not re.fullmatch(BOOKING_PATTERN, name):
         raise Refused(HTTPStatus.NOT_FOUND)
-    entries = list(await book.stream(booking_stream(name)))
-    then = BookingThen()
+    entries, then = await sieves.life(book, name, desk(request).house.carrier.code), BookingThen()
     for entry in entries:
-        then.hear(entry.event)
-    own = [f for f in then.flights if carrier_of(f) == desk(request).house.carrier.code]
-    for one in own:
-        entries += [e for e in await book.stream(flight_stream(one)) if getattr(e.event, "booking", None) == name]
+        if isinstance(entry.event, BookingEvent):
+            then.hear(entry.event)
     if not entries:
         raise Refused(
             HTTPStatus.NOT_FOUND, _("This airline took no such booking. Look at the site of the airline that did.")
         )
     opened = next((e.event for e in entries if isinstance(e.event, BookingOpened)), None)
-    entries.sort(key=lambda entry: entry.position)
     return await render(
         request,
         "audit/booking.html",
