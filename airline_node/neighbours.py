@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
 from airline_node.door import JOURNAL, query, respond_with
+from airline_node.peer_client import TooLong, body_of, open_session
 from airline_node.peer_routes import who
 from ledger.events import AnyFlightEvent, flight_stream
 from ledger.messages import CheckedBooking, CheckedFlight
@@ -120,18 +121,19 @@ class Neighbours:
         try:
             async with (
                 asyncio.timeout(ASK_MS_MAX / 1000),
-                aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+                open_session(self._tls, None) as session,
                 session.get(
                     f"{self._addresses[carrier]}{path}",
                     params=params,
-                    ssl=self._tls,
                     server_hostname=peer_host_name(carrier),
                     allow_redirects=False,
                 ) as answer,
             ):
-                body = await _bounded(answer)
+                body = await body_of(answer, ANSWER_BYTES_MAX)
         except TimeoutError:
             raise Unheard(f"no answer within {ASK_MS_MAX} ms") from None
+        except TooLong as trouble:
+            raise Unheard(str(trouble)) from None
         except (aiohttp.ClientError, OSError) as trouble:
             raise Unheard("it cannot be reached") from trouble
         if answer.status != 200:
@@ -140,12 +142,3 @@ class Neighbours:
             return decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise Unheard("its answer cannot be read") from fault
-
-
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise Unheard(f"over {ANSWER_BYTES_MAX} bytes")
-    return bytes(body)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from airline_node.certificates import peer_host_name
 from airline_node.evidence.notary import Notary
 from airline_node.evidence.receipts import EVENTS_MAX, FORMAT, LogReceipt, ProvedEvent, Receipt, proved_event
+from airline_node.peer_client import body_of, open_session
 from airline_node.rows import DECODER
 from ledger.events import BookingOpened, StreamName, booking_stream, flight_stream
 from ledger.terms import BookingId, CarrierCode, FlightId, carrier_of, locator_of
@@ -22,6 +23,8 @@ from ledger.tree import leaf_hash
 COVER_MS: Final = 2_500
 """How long a receipt may wait for a checkpoint that covers it, and for its cosignatures."""
 PEER_MS_MAX: Final = 4_000
+REQUESTS_MAX: Final = 8
+"""Under way at once, to all carriers together; more wait."""
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -61,14 +64,7 @@ class ReceiptDesk:
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=8, ssl=self._tls or True),
-            headers={"Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=PEER_MS_MAX / 1000),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-        )
+        self._session = open_session(self._tls, PEER_MS_MAX, limit=REQUESTS_MAX)
         self._opened.push_async_callback(self._session.close)
 
     async def close(self) -> None:
@@ -122,12 +118,9 @@ class ReceiptDesk:
                 server_hostname=peer_host_name(carrier),
                 allow_redirects=False,
             ) as response:
-                body = await response.content.read(ANSWER_BYTES_MAX) if response.status == 200 else b""
-                while response.status == 200 and (more := await response.content.read(ANSWER_BYTES_MAX)):
-                    body += more
-                    if len(body) > ANSWER_BYTES_MAX:
-                        return None
-                return _PEER_RECEIPT.decode(body).log if response.status == 200 else None
+                if response.status != 200:
+                    return None
+                return _PEER_RECEIPT.decode(await body_of(response, ANSWER_BYTES_MAX)).log
         except (aiohttp.ClientError, OSError, ValueError, KeyError) as trouble:
             log.info("%s has no part of a receipt for us: %r", carrier, trouble)
             return None

@@ -25,6 +25,7 @@ from airline_node.certificates import peer_host_name
 from airline_node.evidence.keys import PrivateKey, PublicKey
 from airline_node.evidence.notes import NOTE_BYTES_MAX, BadNote, Note, cosigned, opened
 from airline_node.evidence.shelf import Alarm, Shelf, ShelfTrouble
+from airline_node.peer_client import body_of, open_session
 from ledger.terms import CarrierCode, Millis
 from ledger.tree import EMPTY_ROOT, HASH_BYTES, Hash, consistent
 
@@ -107,14 +108,7 @@ class Witness:
     async def run(self) -> None:
         """Until cancelled."""
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=2 * len(self._addresses), ssl=self._tls or True),
-                headers={"Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=REQUEST_MS_MAX / 1000),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            ) as session,
+            open_session(self._tls, REQUEST_MS_MAX, limit=2 * len(self._addresses)) as session,
             asyncio.TaskGroup() as watches,
         ):
             for carrier in self._addresses:
@@ -231,14 +225,10 @@ class Witness:
             server_hostname=peer_host_name(carrier),
             allow_redirects=False,
         ) as response:
-            told = bytearray()
-            async for chunk in response.content.iter_any():
-                told += chunk
-                if len(told) > ANSWER_BYTES_MAX:
-                    raise BadNote(f"over {ANSWER_BYTES_MAX} bytes")
+            told = await body_of(response, ANSWER_BYTES_MAX)
             if response.status != 200:
                 raise (Refused if response.status == 404 else BadNote)(f"HTTP {response.status}")
-            return bytes(told)
+            return told
 
 
 def _hashes(proof: tuple[str, ...]) -> list[Hash]:

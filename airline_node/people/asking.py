@@ -10,10 +10,11 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession
 from msgspec import Meta, Raw, Struct
 
 from airline_node.certificates import peer_host_name
+from airline_node.peer_client import body_of, open_session
 from ledger.terms import CarrierCode, Millis
 from ui.people import Silent
 
@@ -80,28 +81,16 @@ class Asking:
 
     async def _post(self, carrier: CarrierCode, route: str, items: Sequence[object]) -> bytes:
         if self._session is None:
-            self._session = self._opened()
+            # `ask` sets a time that also covers the wait for a connection.
+            self._session = open_session(self._tls, None, limit_per_host=REQUESTS_MAX)
         async with self._session.post(
             f"{self._addresses[carrier]}/{route}",
             data=orjson.dumps({"items": msgspec.to_builtins(items)}),
+            headers={"Content-Type": "application/json"},
             server_hostname=peer_host_name(carrier),
             allow_redirects=False,
         ) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ValueError(f"over {ANSWER_BYTES_MAX} bytes")
+            body = await body_of(response, ANSWER_BYTES_MAX)
             if response.status != 200:
                 raise ValueError(f"HTTP {response.status}")
-            return bytes(body)
-
-    def _opened(self) -> ClientSession:
-        return ClientSession(
-            connector=TCPConnector(limit_per_host=REQUESTS_MAX, ssl=self._tls or True),
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-            timeout=ClientTimeout(total=None),  # `ask` sets one that also covers the wait for a connection.
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-        )
+            return body
