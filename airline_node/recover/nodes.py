@@ -13,6 +13,7 @@ from msgspec import Struct
 from airline_node import up
 from airline_node.answers import TransactionsAnswer
 from airline_node.door import Problem
+from airline_node.peer_client import TooLong, body_of
 from airline_node.recover.files import FilesTrouble, read_files
 from airline_node.recover.report import Looked, NodeFound, Source, told_by
 from ledger.terms import CarrierCode, Millis
@@ -134,9 +135,11 @@ async def _exchange(place: Place, method: str, path: str) -> TransactionsAnswer:
             aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as http,
             http.request(method, f"{place.address}{path}", allow_redirects=False) as answer,
         ):
-            body = await answer.content.read(ANSWER_BYTES_MAX)
+            body = await body_of(answer, ANSWER_BYTES_MAX)
     except TimeoutError:
         raise _Silent(f"does not answer within {ASK_MS_MAX // 1000} s") from None
+    except TooLong as trouble:
+        raise _Silent(f"answers with {trouble}") from None
     except (aiohttp.ClientError, OSError, ValueError) as trouble:
         raise _Silent(f"cannot be reached ({type(trouble).__name__})") from trouble
     if answer.status == 401:

@@ -5,10 +5,12 @@ import io
 import os
 import signal
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import orjson
@@ -16,8 +18,10 @@ import pytest
 from rich.console import Console
 
 from airline_node import up
+from airline_node.answers import TRANSACTIONS_MAX, TransactionsAnswer
 from airline_node.config import LEDGER
 from airline_node.journal import Journal
+from airline_node.recover import nodes
 from airline_node.recover.files import Files, FilesTrouble, Verdict, read_files, verdict
 from airline_node.recover.nodes import RecoverTrouble, look, places
 from airline_node.recover.report import Looked, NodeFound, Report, Source, report, told_by
@@ -274,6 +278,45 @@ def test_where_nobody_listens_the_files_are_read(tmp_path: Path) -> None:
     [found] = look([silent], lambda *_: None)
     assert (found.node.source, found.node.carrier) == (Source.FILES, "JG")
     assert "http://127.0.0.1:1 cannot be reached" in found.node.detail
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """The address of a node that says this, whatever it is asked."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(ConnectionError):  # Who has heard enough goes away.
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing of it is for the tests' own page."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        serving = Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def test_a_node_where_a_thousand_bookings_wait_is_heard_to_the_end(tmp_path: Path) -> None:
+    [one] = told_by(read_files(lived(tmp_path / "JG", scheduled(), pledged())))
+    told = TransactionsAnswer("JG", (one,) * TRANSACTIONS_MAX, TRANSACTIONS_MAX)
+    with answering(msgspec.json.encode(told)) as address:
+        [found] = look(places([address], None, "token"), lambda *_: None)
+    assert (found.node.source, len(found.told)) == (Source.NODE, TRANSACTIONS_MAX)
+
+
+def test_an_answer_without_an_end_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "ANSWER_BYTES_MAX", 1_000)
+    with answering(b" " * 1_001) as address:
+        [found] = look(places([address], None, "token"), lambda *_: None)
+    assert (found.node.source, found.told) == (Source.NOTHING, ())
+    assert "answers with over 1000 bytes" in found.node.detail
 
 
 # ---- on the screen --------------------------------------------------------------------------------------------------
