@@ -15,7 +15,7 @@ from rich.console import Console
 from airline_node import app as node
 from airline_node import book as booking
 from airline_node import certificates as issuing
-from airline_node import config, staff
+from airline_node import config, fleet, staff
 from airline_node import up as machine
 from airline_node import verify as receipts
 from airline_node.audit.command import audit, settle
@@ -49,14 +49,14 @@ def main() -> None:
 def up(
     data: Annotated[Path, typer.Option(help="Folder of the nodes' data.")] = Path(".passcom"),
     port_base: Annotated[
-        int, typer.Option(min=0, max=machine.PORT_BASE_MAX, help="Their ports follow this one.")
-    ] = machine.PORT_BASE,
+        int, typer.Option(min=0, max=fleet.PORT_BASE_MAX, help="Their ports follow this one.")
+    ] = fleet.PORT_BASE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove first what earlier nodes left there.")] = False,
 ) -> None:
     """Run the three airlines on this machine until Ctrl-C."""
     try:
         code = machine.up(data, port_base, Console(), fresh=fresh)
-    except (machine.UpTrouble, issuing.CertificateTrouble, keys.KeyTrouble, OSError) as trouble:
+    except (fleet.FleetTrouble, issuing.CertificateTrouble, keys.KeyTrouble, OSError) as trouble:
         _give_up(trouble)
     raise typer.Exit(code)
 
@@ -85,7 +85,7 @@ def book(
     ] = None,
     name: Annotated[list[str] | None, typer.Option(help="Who travels; once for each passenger.")] = None,
     email: Annotated[str | None, typer.Option(help="Where the tickets go.")] = None,
-    at: Annotated[str, typer.Option(help="The node to buy from.")] = machine.address(machine.PORT_BASE + 1),
+    at: Annotated[str, typer.Option(help="The node to buy from.")] = fleet.address(fleet.PORT_BASE + 1),
     choice: Annotated[int | None, typer.Option(min=1, help="Which itinerary, as they are shown.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without --choice it is the first.")] = False,
     hold_only: Annotated[bool, typer.Option("--hold-only", help="Hold the seats, do not buy yet.")] = False,

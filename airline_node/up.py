@@ -8,7 +8,6 @@ The rule: whatever ends this command (a signal, a node's death, trouble), no nod
 import asyncio
 import fcntl
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -20,22 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import msgspec
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from airline_node import certificates
 from airline_node.config import LEDGER, PREFIX
-from airline_node.evidence import keys
+from airline_node.fleet import (
+    HOST,
+    PORT_BASE,
+    PORT_BASE_MAX,
+    Fleet,
+    FleetTrouble,
+    Tokens,
+    environment,
+    issue,
+    made_tokens,
+)
 from airline_node.timetable import load
 from ledger.terms import CarrierCode, Millis
 
-HOST = "127.0.0.1"
-PORT_BASE = 8100
-PEER_PORTS_ABOVE = 100
-"""A node's peer port, above its public one."""
-PORT_BASE_MAX = 65_535 - 2 * PEER_PORTS_ABOVE
 READY_MS_MAX: Millis = 60_000
 POLL_MS: Millis = 50
 PROBE_MS_MAX: Millis = 2_000
@@ -51,130 +53,21 @@ LOG_BYTES_SHOWN = 8 * 2**10
 SERVE = (sys.executable, "-m", "airline_node.cli", "serve")
 
 
-class UpTrouble(Exception):
-    """The nodes cannot be started here. The text is a sentence with the remedy; none is left running."""
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    operator: str
-    auditor: str
-
-
-class Note(msgspec.Struct, frozen=True):
-    port_base: int
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """Where the nodes of one machine keep their things and listen."""
-
-    folder: Path
-    port_base: int
-    carriers: tuple[CarrierCode, ...]
-
-    @property
-    def certificates(self) -> Path:
-        return self.folder / "certificates"
-
-    @property
-    def keys(self) -> Path:
-        """What the logs are signed with: apart from the certificates, which are renewed."""
-        return self.folder / "keys"
-
-    @property
-    def tokens(self) -> Path:
-        return self.folder / "tokens.json"
-
-    @property
-    def note(self) -> Path:
-        """Where they listened last, for commands that look for them."""
-        return self.folder / "fleet.json"
-
-    def data(self, carrier: CarrierCode) -> Path:
-        return self.folder / carrier
-
-    def log(self, carrier: CarrierCode) -> Path:
-        return self.data(carrier) / "node.log"
-
-    def port(self, carrier: CarrierCode) -> int:
-        return self.port_base + 1 + self.carriers.index(carrier)
-
-    def peer_port(self, carrier: CarrierCode) -> int:
-        return self.port(carrier) + PEER_PORTS_ABOVE
-
-    def address(self, carrier: CarrierCode) -> str:
-        return address(self.port(carrier))
-
-
 def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, command: Sequence[str] = SERVE) -> int:
     """Starts the nodes, says where they are, and stays until a signal ends them or one of them dies.
 
     `fresh` first removes what earlier nodes left in `folder`. Answers the exit code: 1 when a node died, was not
-    ready in time or had to be killed. Raises `UpTrouble` or `OSError` when nothing could be started.
+    ready in time or had to be killed. Raises `FleetTrouble` or `OSError` when nothing could be started.
     """
     fleet = Fleet(folder.absolute(), port_base, tuple(load().carriers))
     with _nobody_running(fleet):
         if fresh:
             _remove(fleet)
     _require_free_ports(fleet)
-    tokens = _tokens(fleet)
+    tokens = made_tokens(fleet)
     fleet.note.write_bytes(orjson.dumps({"port_base": port_base}))
     issue(fleet)
     return asyncio.run(_supervise(fleet, tokens, console, command))
-
-
-def issue(fleet: Fleet) -> None:
-    """Throw-away certificates, and keys to sign the logs with. Raises `CertificateTrouble` or `KeyTrouble`."""
-    certificates.make(fleet.certificates, fleet.carriers)
-    keys.make(fleet.keys, fleet.carriers)
-
-
-def address(port: int) -> str:
-    """Of a node's public side, as a client on this machine names it."""
-    return f"http://{HOST}:{port}"
-
-
-def remembered(folder: Path) -> Fleet:
-    """The nodes that were last started in this folder, running or not. Raises `UpTrouble` for a damaged note."""
-    fleet = Fleet(folder.absolute(), PORT_BASE, tuple(load().carriers))
-    if not fleet.note.exists():
-        return fleet  # started before there were notes
-    try:
-        note = msgspec.json.decode(fleet.note.read_bytes(), type=Note)
-    except msgspec.DecodeError as wrong:
-        raise UpTrouble(f"{fleet.note} is damaged ({wrong}). Name the nodes with --at instead.") from None
-    return Fleet(fleet.folder, note.port_base, fleet.carriers)
-
-
-def tokens_of(folder: Path) -> Tokens:
-    """The tokens of the nodes in this folder. Raises `UpTrouble`."""
-    path = folder / "tokens.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Tokens)
-    except (OSError, msgspec.DecodeError) as wrong:
-        raise UpTrouble(f"{path} cannot be read ({wrong}).") from None
-
-
-def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str, str]:
-    """The settings of one node, as `airline_node.config` reads them."""
-    others = [peer for peer in fleet.carriers if peer != carrier]
-    tls = certificates.files(fleet.certificates, carrier)
-    return {
-        "PASSCOM_CARRIER": carrier,
-        "PASSCOM_DATA": str(fleet.data(carrier)),
-        "PASSCOM_LISTEN": f"{HOST}:{fleet.port(carrier)}",
-        "PASSCOM_PEER_LISTEN": f"{HOST}:{fleet.peer_port(carrier)}",
-        "PASSCOM_PEERS": ",".join(f"{peer}=https://{HOST}:{fleet.peer_port(peer)}" for peer in others),
-        "PASSCOM_TLS_CA": str(tls.ca),
-        "PASSCOM_TLS_CERT": str(tls.cert),
-        "PASSCOM_TLS_KEY": str(tls.key),
-        "PASSCOM_SITES": ",".join(f"{one}={fleet.address(one)}" for one in fleet.carriers),
-        "PASSCOM_OPERATOR_TOKEN": tokens.operator,
-        "PASSCOM_AUDITOR_TOKEN": tokens.auditor,
-        "PASSCOM_LOG": "text",  # a person reads these files
-        "PASSCOM_SIGNING_KEY": str(keys.private_file(fleet.keys, carrier)),
-        "PASSCOM_LOG_KEYS": str(fleet.keys / keys.KEYS_FILE),
-    }
 
 
 # ---- before they start ------------------------------------------------------------------------------------
@@ -191,7 +84,7 @@ def _nobody_running(fleet: Fleet) -> Iterator[None]:
             try:
                 fcntl.flock(locks.enter_context(lock.open("rb")), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UpTrouble(
+                raise FleetTrouble(
                     f"A node is running in {fleet.data(carrier)}. Stop it first, or use another folder: --data"
                 ) from None
         yield
@@ -202,7 +95,7 @@ def _remove(fleet: Fleet) -> None:
     found = [folder for folder in made if folder.exists()]
     # A folder given by mistake may hold a `certificates` that is somebody else's.
     if found and not fleet.tokens.exists():
-        raise UpTrouble(f"{fleet.folder} was not made by `passcom up`: nothing in it was removed.")
+        raise FleetTrouble(f"{fleet.folder} was not made by `passcom up`: nothing in it was removed.")
     for folder in found:
         shutil.rmtree(folder)
 
@@ -217,27 +110,10 @@ def _require_free_ports(fleet: Fleet) -> None:
                     probe.bind((HOST, port))
                 except OSError as wrong:
                     other = fleet.port_base + 200 if fleet.port_base + 200 <= PORT_BASE_MAX else PORT_BASE
-                    raise UpTrouble(
+                    raise FleetTrouble(
                         f"{carrier} cannot listen on port {port} ({wrong.strerror}). "
                         f"Stop what is using it, or choose other ports: passcom up --port-base {other}"
                     ) from None
-
-
-def _tokens(fleet: Fleet) -> Tokens:
-    """The operators' and auditors' tokens, made at the first start and the same ever after."""
-    if fleet.tokens.exists():
-        try:
-            return msgspec.json.decode(fleet.tokens.read_bytes(), type=Tokens)
-        except msgspec.DecodeError as wrong:
-            raise UpTrouble(f"{fleet.tokens} is damaged ({wrong}). Remove it; new tokens will be made.") from None
-    fleet.folder.mkdir(parents=True, exist_ok=True)
-    tokens = Tokens(secrets.token_urlsafe(), secrets.token_urlsafe())
-    fresh = fleet.tokens.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(orjson.dumps(msgspec.to_builtins(tokens)))
-    fresh.replace(fleet.tokens)
-    return tokens
 
 
 # ---- while they run ---------------------------------------------------------------------------------------

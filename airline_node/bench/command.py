@@ -24,8 +24,8 @@ from airline_node.bench.nodes import elsewhere, journal, started
 from airline_node.bench.page import page
 from airline_node.bench.report import Report, growth_table, report, table, title
 from airline_node.bench.run import BOOKINGS_MAX, LOADERS_MAX, USERS_MAX, Wanted, audited, measure
+from airline_node.fleet import FleetTrouble, Tokens
 from airline_node.timetable import load
-from airline_node.up import Tokens, UpTrouble
 from ledger.terms import Millis
 
 FOUND = 1
@@ -73,7 +73,7 @@ def bench(
                 shown = replace(shown, growth=tuple(grow(folder / "grow", _now, progress)))
         if html:
             html.write_text(page(shown), encoding="utf-8")
-    except (BenchTrouble, UpTrouble, OSError) as trouble:
+    except (BenchTrouble, FleetTrouble, OSError) as trouble:
         print(trouble, file=sys.stderr)
         raise typer.Exit(TROUBLE) from None
     _show(shown, console)

@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from aiohttp import web
 
 from airline_node.bench.exchange import run
-from airline_node.up import HOST
+from airline_node.fleet import HOST
 
 ANSWER = b'{"status":"confirmed"}'
 BACKLOG = 4_096

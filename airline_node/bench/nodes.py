@@ -27,6 +27,7 @@ from airline_node.answers import Health, LoggedEvent, TransactionsAnswer
 from airline_node.bench.crew import BenchTrouble
 from airline_node.bench.processes import usage
 from airline_node.config import LEDGER, PREFIX, Address
+from airline_node.fleet import HOST, Fleet, Tokens, environment, issue
 from airline_node.journal import LOG_EVENTS_MAX, Journal
 from airline_node.timetable import load
 from ledger.events import AnyEvent
@@ -51,7 +52,7 @@ class Node(Struct, frozen=True, kw_only=True):
 
     name: str
     address: Address
-    tokens: up.Tokens
+    tokens: Tokens
     pid: int | None = None
     data: Path | None = None
 
@@ -139,7 +140,7 @@ def _difference(now: Number | None, then: Number | None) -> Number | None:
     return None if now is None or then is None else now - then
 
 
-def elsewhere(addresses: Sequence[str], tokens: up.Tokens) -> list[Node]:
+def elsewhere(addresses: Sequence[str], tokens: Tokens) -> list[Node]:
     """Nodes that run already. Raises `BenchTrouble` if an address is none, or nobody answers there."""
     nodes = []
     for text in addresses:
@@ -158,8 +159,8 @@ def started(folder: Path, command: Sequence[str] = up.SERVE, only: Sequence[Carr
     Raises `BenchTrouble` if one of them does not become ready, or does not end in good order.
     """
     fleet = _fleet(folder)
-    up.issue(fleet)
-    tokens = up.Tokens("operators-token-of-the-bench", "auditors-token-of-the-bench")
+    issue(fleet)
+    tokens = Tokens("operators-token-of-the-bench", "auditors-token-of-the-bench")
     processes: dict[CarrierCode, subprocess.Popen[bytes]] = {}
     try:
         for carrier in only or fleet.carriers:
@@ -167,7 +168,7 @@ def started(folder: Path, command: Sequence[str] = up.SERVE, only: Sequence[Carr
         nodes = [
             Node(
                 name=carrier,
-                address=Address(up.HOST, fleet.port(carrier)),
+                address=Address(HOST, fleet.port(carrier)),
                 tokens=tokens,
                 pid=process.pid,
                 data=fleet.data(carrier),
@@ -211,15 +212,13 @@ def journal(folder: Path) -> Iterator[AnyEvent]:
         yield from (recorded.event for _, recorded in opened.replay())
 
 
-def _start(
-    fleet: up.Fleet, carrier: CarrierCode, tokens: up.Tokens, command: Sequence[str]
-) -> "subprocess.Popen[bytes]":
+def _start(fleet: Fleet, carrier: CarrierCode, tokens: Tokens, command: Sequence[str]) -> "subprocess.Popen[bytes]":
     fleet.data(carrier).mkdir(parents=True, exist_ok=True)
     others: Mapping[str, str] = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with fleet.log(carrier).open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own command
             command,
-            env={**others, **up.environment(fleet, carrier, tokens)},
+            env={**others, **environment(fleet, carrier, tokens)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -247,10 +246,10 @@ def _stop(processes: Mapping[CarrierCode, "subprocess.Popen[bytes]"]) -> None:
             raise BenchTrouble(f"{carrier} ended with {code} when it was told to")
 
 
-def _fleet(folder: Path) -> up.Fleet:
+def _fleet(folder: Path) -> Fleet:
     while True:
         base = random.choice(PORTS)  # noqa: S311 - no secret
-        fleet = up.Fleet(folder, base, tuple(load().carriers))
+        fleet = Fleet(folder, base, tuple(load().carriers))
         if all(_is_free(port(carrier)) for carrier in fleet.carriers for port in (fleet.port, fleet.peer_port)):
             return fleet
 
@@ -259,6 +258,6 @@ def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):
-            probe.bind((up.HOST, port))
+            probe.bind((HOST, port))
             return True
     return False

@@ -17,8 +17,8 @@ from airline_node.bench.goods import Goods, Mode, goods
 from airline_node.bench.load import Crowd, Outcomes, crowd
 from airline_node.bench.nodes import Node, Spent, rest
 from airline_node.config import Address
+from airline_node.fleet import HOST
 from airline_node.timetable import load
-from airline_node.up import HOST
 from ledger.audit import Audit, Finding, Promises
 from ledger.events import AnyEvent
 from ledger.terms import CarrierCode, Millis

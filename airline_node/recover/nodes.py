@@ -10,9 +10,9 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from airline_node import up
 from airline_node.answers import TransactionsAnswer
 from airline_node.door import Problem
+from airline_node.fleet import FleetTrouble, remembered, tokens_of
 from airline_node.peer_client import TooLong, body_of
 from airline_node.recover.files import FilesTrouble, read_files
 from airline_node.recover.report import Looked, NodeFound, Source, told_by
@@ -52,8 +52,8 @@ def places(at: Sequence[str], data: Path | None, token: str) -> list[Place]:
     folder = data or Path(".passcom")
     if (folder / "tokens.json").exists():
         try:
-            fleet, tokens = up.remembered(folder), up.tokens_of(folder)
-        except up.UpTrouble as trouble:
+            fleet, tokens = remembered(folder), tokens_of(folder)
+        except FleetTrouble as trouble:
             raise RecoverTrouble(str(trouble)) from trouble
         return [
             Place(carrier=carrier, address=fleet.address(carrier), folder=fleet.data(carrier), token=tokens.operator)

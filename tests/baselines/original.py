@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from airline_node.up import HOST
+from airline_node.fleet import HOST
 
 WAIT_S = 60
 

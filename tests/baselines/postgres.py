@@ -19,7 +19,7 @@ from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 from airline_node.bench.exchange import run
-from airline_node.up import HOST
+from airline_node.fleet import HOST
 
 CONNECTIONS = 24
 """To each database, from each coordinator."""

@@ -40,8 +40,9 @@ from airline_node.bench.nodes import Node, journal, rest, started
 from airline_node.bench.report import BUSY_MAX, latency
 from airline_node.bench.run import Wanted, let_loose, plan
 from airline_node.config import Address
+from airline_node.fleet import HOST
 from airline_node.timetable import SALE_DAYS, load
-from airline_node.up import HOST, SERVE
+from airline_node.up import SERVE
 from ledger.audit import Audit, Promises
 from ledger.events import FlightScheduled
 from ledger.terms import CarrierCode, FlightId, Millis, carrier_of

@@ -14,7 +14,7 @@ import psycopg
 from msgspec import Struct
 
 from airline_node.config import Address
-from airline_node.up import HOST
+from airline_node.fleet import HOST
 from ledger.terms import CarrierCode, FlightId, SeatNo
 from tests.baselines.postgres import TABLES
 from tests.node.postgres import BINARIES, SERVER_USER

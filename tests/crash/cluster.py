@@ -33,6 +33,7 @@ from airline_node.answers import (
 )
 from airline_node.config import LEDGER, PREFIX
 from airline_node.door import Problem
+from airline_node.fleet import HOST, Fleet, Tokens, environment, issue
 from airline_node.journal import LOG_EVENTS_MAX, Journal
 from airline_node.timetable import load
 from ledger.events import AnyEvent
@@ -48,7 +49,7 @@ Wanted: TypeAlias = Mapping[FlightId, SeatNo | None]
 CARRIERS = tuple(load().carriers)
 ROOT = Path(__file__).parents[2]
 DOOMED = (sys.executable, "-m", "tests.crash.doomed")
-TOKENS = up.Tokens("operators-token-for-tests", "auditors-token-for-tests")
+TOKENS = Tokens("operators-token-for-tests", "auditors-token-for-tests")
 POLL_MS: Millis = 20
 SOON_MS_MAX: Millis = 20_000
 """What takes no time at all has happened by then, however busy the machine is."""
@@ -110,7 +111,7 @@ class Cluster:
         return self.journeys[0]
 
     def __enter__(self) -> Self:
-        up.issue(self.fleet)
+        issue(self.fleet)
         try:
             self.start(*CARRIERS)
             self.journeys = list(self._find_journeys())
@@ -127,7 +128,7 @@ class Cluster:
 
     def host(self, _carrier: CarrierCode) -> str:
         """The address of its doors."""
-        return up.HOST
+        return HOST
 
     def command(self, _carrier: CarrierCode) -> Sequence[str]:
         """What starts it, with its settings in its environment."""
@@ -135,7 +136,7 @@ class Cluster:
 
     def _settings(self, carrier: CarrierCode) -> dict[str, str]:
         here, others = self.host(carrier), [other for other in CARRIERS if other != carrier]
-        return up.environment(self.fleet, carrier, TOKENS) | {
+        return environment(self.fleet, carrier, TOKENS) | {
             "PASSCOM_LISTEN": f"{here}:{self.fleet.port(carrier)}",
             "PASSCOM_PEER_LISTEN": f"{here}:{self.fleet.peer_port(carrier)}",
             "PASSCOM_PEERS": ",".join(f"{o}=https://{self.host(o)}:{self.fleet.peer_port(o)}" for o in others),
@@ -383,10 +384,10 @@ def until(what: str, holds: Callable[[], bool], within_ms: Millis) -> None:
         time.sleep(POLL_MS / 1000)
 
 
-def _fleet(folder: Path) -> up.Fleet:
+def _fleet(folder: Path) -> Fleet:
     """On six ports that are free now, below those that the system gives to clients."""
     while True:
-        fleet = up.Fleet(folder, random.randrange(20_000, 30_000), CARRIERS)
+        fleet = Fleet(folder, random.randrange(20_000, 30_000), CARRIERS)
         ports = [port for carrier in CARRIERS for port in (fleet.port(carrier), fleet.peer_port(carrier))]
         if all(map(_is_free, ports)):
             return fleet
@@ -396,6 +397,6 @@ def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):
-            probe.bind((up.HOST, port))
+            probe.bind((HOST, port))
             return True
     return False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airline_node import up
+from airline_node.fleet import HOST
 from ledger.terms import CarrierCode, Millis
 from tests.crash.blows import owners
 from tests.crash.cluster import CARRIERS, Cluster
@@ -85,4 +85,4 @@ def test_a_cut_road_carries_nothing_and_a_whole_one_everything(far: FarCluster) 
     assert far.ask("AN", "GET", "/health/live") is None
     far.roads.cut.clear()
     assert far.ask("AN", "GET", "/health/live") is not None
-    assert up.HOST not in far.roads.addresses.values()
+    assert HOST not in far.roads.addresses.values()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airline_node import up
 from airline_node.app import now
+from airline_node.fleet import issue
 from airline_node.timetable import load
 from ledger.terms import CarrierCode, FlightId
 from tests.crash.cluster import Cluster
@@ -17,7 +17,7 @@ ME: CarrierCode = "AN"
 def alone(folder: Path) -> Iterator[Cluster]:
     """Ready. Nothing of it outlives the block."""
     cluster = Cluster(folder)
-    up.issue(cluster.fleet)
+    issue(cluster.fleet)
     try:
         cluster.start(ME)
         yield cluster

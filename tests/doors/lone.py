@@ -26,20 +26,21 @@ from msgspec import Struct
 
 from airline_node import certificates, up
 from airline_node.door import DETAIL_MAX, Problem
+from airline_node.fleet import HOST, Fleet, Tokens, environment, issue
 from airline_node.timetable import load
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis
 
 CARRIERS = tuple(load().carriers)
 ME, PEER, STRANGER = "AN", "JG", "XX"
 ROOT = Path(__file__).parents[2]
-TOKENS = up.Tokens("operators-token-for-tests", "auditors-token-for-tests")
+TOKENS = Tokens("operators-token-for-tests", "auditors-token-for-tests")
 START_MS_MAX: Millis = 20_000
 ANSWER_MS_MAX: Millis = 30_000
 POLL_MS: Millis = 20
 KEPT_MS_MAX: Millis = 5_000
 """A connection that was idle for longer may be closed at the other end: a new one is made."""
 NAME = "Ana Lima"
-NOBODY = f"https://{up.HOST}:9"
+NOBODY = f"https://{HOST}:9"
 """Where its peers are said to be: the port of a service that no machine runs any more."""
 FLIGHTS = tuple(plan.flight for plan in load().departures(ME, date.today() + timedelta(3), 20, at=0))
 """Its own, on sale: enough seats for every test of a session."""
@@ -74,22 +75,22 @@ class LoneNode:
 
     def __init__(self, folder: Path) -> None:
         self.port, self.peer_port = _free_ports()
-        self._fleet = up.Fleet(folder, 0, CARRIERS)
+        self._fleet = Fleet(folder, 0, CARRIERS)
         self._process: Popen[bytes] | None = None
         self._kept_until = 0.0
-        self._kept = HTTPConnection(up.HOST, self.port, ANSWER_MS_MAX / 1000)
+        self._kept = HTTPConnection(HOST, self.port, ANSWER_MS_MAX / 1000)
 
     def __enter__(self) -> "LoneNode":
         certificates.make(self._fleet.certificates, [*CARRIERS, STRANGER])
-        up.issue(self._fleet)
+        issue(self._fleet)
         self._fleet.data(ME).mkdir(parents=True)
-        environment = up.environment(self._fleet, ME, TOKENS) | {
-            "PASSCOM_LISTEN": f"{up.HOST}:{self.port}",
-            "PASSCOM_PEER_LISTEN": f"{up.HOST}:{self.peer_port}",
+        settings = environment(self._fleet, ME, TOKENS) | {
+            "PASSCOM_LISTEN": f"{HOST}:{self.port}",
+            "PASSCOM_PEER_LISTEN": f"{HOST}:{self.peer_port}",
             "PASSCOM_PEERS": ",".join(f"{carrier}={NOBODY}" for carrier in CARRIERS if carrier != ME),
         }
         with self._fleet.log(ME).open("ab") as log:
-            self._process = Popen(up.SERVE, env=os.environ | environment, cwd=ROOT, stdout=log, stderr=STDOUT)
+            self._process = Popen(up.SERVE, env=os.environ | settings, cwd=ROOT, stdout=log, stderr=STDOUT)
         try:
             resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, most_files())
             self._until_ready(self._process)
@@ -127,7 +128,7 @@ class LoneNode:
 
     def connect(self, port: int | None = None) -> socket.socket:
         """A bare connection, to the travellers' door unless it is told otherwise."""
-        connection = socket.create_connection((up.HOST, port or self.port), ANSWER_MS_MAX / 1000)
+        connection = socket.create_connection((HOST, port or self.port), ANSWER_MS_MAX / 1000)
         # A body follows its head at once, or each request waits 40 ms for nothing.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
@@ -140,7 +141,7 @@ class LoneNode:
     @contextmanager
     def peer(self) -> Iterator[HTTPConnection]:
         """Requests of Jangada, whom it trusts."""
-        connection = HTTPConnection(up.HOST, self.peer_port)
+        connection = HTTPConnection(HOST, self.peer_port)
         connection.sock = self.connect_as(PEER)
         try:
             yield connection
@@ -237,5 +238,5 @@ def _free_ports() -> tuple[int, int]:
     """Below those that the system gives to clients: one of theirs would be taken before the node gets to it."""
     while True:
         first = random.randrange(20_000, 30_000)
-        with suppress(OSError), socket.create_server((up.HOST, first)), socket.create_server((up.HOST, first + 1)):
+        with suppress(OSError), socket.create_server((HOST, first)), socket.create_server((HOST, first + 1)):
             return first, first + 1

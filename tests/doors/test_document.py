@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 
-from airline_node import up
 from airline_node.control_routes import acknowledge_mismatch, confirm_force, propose_force
+from airline_node.fleet import HOST
 from airline_node.openapi import PATH_PARAMETERS, Route
 from airline_node.routes import ROUTES
 from tests.doors.lone import FLIGHTS, TOKENS, LoneNode, new_booking, order
@@ -90,7 +90,7 @@ def statuses(node: LoneNode, route: Route, document: dict[str, Any], mode: Gener
     @given(operation.as_strategy(mode))
     def ask(case: Case[Any]) -> None:
         answer = case.call_and_validate(
-            f"http://{up.HOST}:{node.port}",
+            f"http://{HOST}:{node.port}",
             headers=OPERATOR if route.token else {},
             checks=promises,
         )

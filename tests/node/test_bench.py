@@ -34,10 +34,10 @@ from airline_node.bench.report import Growth, GrowthRow, Report, latency, report
 from airline_node.bench.run import Measured, Wanted, merged
 from airline_node.bench.sized import sized
 from airline_node.config import LEDGER, Address
+from airline_node.fleet import HOST, Tokens
 from airline_node.journal import Journal
 from airline_node.rebuild import rebuild
 from airline_node.timetable import SALE_DAYS, load
-from airline_node.up import HOST, Tokens
 from ledger.audit import Fault, Finding
 from snapshots.store import SnapshotStore
 

@@ -17,9 +17,9 @@ import orjson
 import pytest
 from rich.console import Console
 
-from airline_node import up
 from airline_node.answers import TRANSACTIONS_MAX, TransactionsAnswer
 from airline_node.config import LEDGER
+from airline_node.fleet import PORT_BASE, Tokens, address
 from airline_node.journal import Journal
 from airline_node.recover import nodes
 from airline_node.recover.files import Files, FilesTrouble, Verdict, read_files, verdict
@@ -248,9 +248,9 @@ def test_nothing_rests_while_a_node_could_not_be_looked_at() -> None:
 
 
 def test_the_folder_of_passcom_up_names_all_its_nodes_where_they_listened_last(tmp_path: Path) -> None:
-    tokens = up.Tokens("operators-token", "auditors-token")
+    tokens = Tokens("operators-token", "auditors-token")
     (tmp_path / "tokens.json").write_bytes(orjson.dumps(msgspec.to_builtins(tokens)))
-    assert places([], tmp_path, "")[0].address == up.address(up.PORT_BASE + 1)
+    assert places([], tmp_path, "")[0].address == address(PORT_BASE + 1)
     (tmp_path / "fleet.json").write_bytes(b'{"port_base":9000}')
     found = places([], tmp_path, "")
     assert [(one.carrier, one.address, one.folder) for one in found] == [

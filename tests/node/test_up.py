@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from airline_node import config, up
+from airline_node.fleet import HOST, Fleet, FleetTrouble, Tokens, environment, made_tokens
 from airline_node.journal import Journal
 from airline_node.timetable import load
-from airline_node.up import Fleet, UpTrouble
 
 CARRIERS = tuple(load().carriers)
 READY = """
@@ -60,7 +60,7 @@ def fleet(tmp_path: Path) -> Fleet:
     """On six ports that are free now, below those that the system gives to clients."""
     while True:
         fleet = Fleet(tmp_path / "passcom", random.randrange(20_000, 30_000), CARRIERS)
-        with suppress(UpTrouble):
+        with suppress(FleetTrouble):
             up._require_free_ports(fleet)
             return fleet
 
@@ -105,8 +105,8 @@ def alive(fleet: Fleet) -> list[int]:
 
 
 def test_every_node_is_told_settings_that_it_accepts(fleet: Fleet) -> None:
-    tokens = up.Tokens("an-operators-token", "an-auditors-token")
-    told = [config.read(up.environment(fleet, carrier, tokens)) for carrier in CARRIERS]
+    tokens = Tokens("an-operators-token", "an-auditors-token")
+    told = [config.read(environment(fleet, carrier, tokens)) for carrier in CARRIERS]
     for node in told:
         assert {
             peer: f"https://{other.peer_listen}" for other in told if (peer := other.carrier) != node.carrier
@@ -193,7 +193,7 @@ def test_one_nodes_settings_in_the_shell_do_not_reach_all_three(
 
 
 def test_a_port_in_use_is_named_with_the_remedy(fleet: Fleet, shown: Shown) -> None:
-    with socket.create_server((up.HOST, fleet.peer_port("IP"))), pytest.raises(UpTrouble) as trouble:
+    with socket.create_server((HOST, fleet.peer_port("IP"))), pytest.raises(FleetTrouble) as trouble:
         run(fleet, shown, "")
     assert str(fleet.peer_port("IP")) in str(trouble.value)
     assert "--port-base" in str(trouble.value)
@@ -202,12 +202,12 @@ def test_a_port_in_use_is_named_with_the_remedy(fleet: Fleet, shown: Shown) -> N
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_nothing_is_touched_while_a_node_runs_there(fleet: Fleet, shown: Shown, fresh: bool) -> None:
-    up._tokens(fleet)
+    made_tokens(fleet)
     fleet.data("AN").mkdir()
     fleet.data("IP").mkdir()
     journal = Journal.open(str(fleet.data("IP") / config.LEDGER))
     try:
-        with pytest.raises(UpTrouble, match=r"A node is running in .*/IP"):
+        with pytest.raises(FleetTrouble, match=r"A node is running in .*/IP"):
             up.up(fleet.folder, fleet.port_base, shown.console, fresh=fresh)
     finally:
         journal.close()
@@ -216,30 +216,30 @@ def test_nothing_is_touched_while_a_node_runs_there(fleet: Fleet, shown: Shown, 
 
 
 def test_a_fresh_start_removes_what_it_made_and_nothing_else(fleet: Fleet) -> None:
-    tokens = up._tokens(fleet)
+    tokens = made_tokens(fleet)
     for name in ("AN", "certificates", "notes"):
         (fleet.folder / name).mkdir()
         (fleet.folder / name / "file").touch()
     up._remove(fleet)
     assert sorted(entry.name for entry in fleet.folder.iterdir()) == ["notes", "tokens.json"]
-    assert up._tokens(fleet) == tokens
+    assert made_tokens(fleet) == tokens
 
 
 def test_a_fresh_start_in_somebody_elses_folder_is_refused(fleet: Fleet) -> None:
     fleet.certificates.mkdir(parents=True)
-    with pytest.raises(UpTrouble, match="nothing in it was removed"):
+    with pytest.raises(FleetTrouble, match="nothing in it was removed"):
         up._remove(fleet)
     assert fleet.certificates.exists()
 
 
 def test_tokens_are_made_once_and_for_their_owner_alone(fleet: Fleet) -> None:
-    tokens = up._tokens(fleet)
+    tokens = made_tokens(fleet)
     assert fleet.tokens.stat().st_mode & 0o777 == 0o600
     assert tokens.operator != tokens.auditor
-    assert up._tokens(fleet) == tokens
+    assert made_tokens(fleet) == tokens
     fleet.tokens.write_text("{")
-    with pytest.raises(UpTrouble, match="is damaged"):
-        up._tokens(fleet)
+    with pytest.raises(FleetTrouble, match="is damaged"):
+        made_tokens(fleet)
 
 
 @pytest.mark.slow
