@@ -13,7 +13,7 @@ from airline_node.sales import Sales
 from airline_node.timetable import SALE_DAYS, Timetable, load
 from ledger.events import FlightScheduled
 from ledger.terms import FlightId, Millis
-from tests.node.test_node import Andorinha, at_work, until
+from tests.node.house import Andorinha, at_work, until
 
 DAY_MS = 24 * 3_600_000
 MONDAY = date(2026, 12, 14)
