@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ledger.messages import AcknowledgeMismatch, ConfirmForce, ForceState, Forcing, ProposeForce, Refusal
-from tests.node.test_routes import AUDITOR, NOON, OPERATOR, Port, problem, served, told
+from tests.node.port import AUDITOR, NOON, OPERATOR, Port, problem, served, told
 from tests.node.test_wire import BOOKING, FIRST
 
 ABOUT = {"flight": FIRST.flight, "operator": "Marta"}

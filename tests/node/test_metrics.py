@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from airline_node.metrics import EVIDENCE, HELP, PEERS
 from ledger.waiting import Tally
 from tests.node.house import Andorinha, at_work
-from tests.node.test_routes import Port, served
+from tests.node.port import Port, served
 
 UNITS = (
     "_total",

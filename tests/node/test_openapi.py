@@ -12,8 +12,8 @@ from openapi_spec_validator import validate
 from airline_node.door import encoded
 from airline_node.openapi import document
 from airline_node.routes import ROUTES, add_public_routes
+from tests.node.port import AUDITOR, BOOKING_PATH, OPERATOR, Port, served, told
 from tests.node.test_control_routes import FORCE, PROPOSED
-from tests.node.test_routes import AUDITOR, BOOKING_PATH, OPERATOR, Port, served, told
 from tests.node.test_wire import BOOKING, FIRST, order
 
 

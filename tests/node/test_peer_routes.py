@@ -34,7 +34,7 @@ from ledger.messages import (
     Release,
     Return,
 )
-from tests.node.test_routes import problem, told
+from tests.node.port import problem, told
 from tests.node.test_wire import BOOKING, FIRST, NOW
 
 CLAIM: dict[str, Any] = {"booking": BOOKING, "flight": FIRST.flight, "coordinator": "JG"}
