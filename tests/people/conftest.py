@@ -1,4 +1,4 @@
-"""A vault of its own for each test; three nodes for those that need them."""
+"""A vault of its own for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from airline_node.vault import Vault
-from tests.node.test_app import authority, configs  # noqa: F401 - fixtures
 
 
 @pytest.fixture

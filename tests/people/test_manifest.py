@@ -27,7 +27,7 @@ from ledger.events import (
     VotingStarted,
 )
 from ledger.terms import BookingId, CarrierCode, Millis, Segment
-from tests.node.test_app import (
+from tests.node.business import (
     BOOKING,
     TICKET,
     Answer,

@@ -14,7 +14,7 @@ from airline_node.config import Config
 from airline_node.people import passwords
 from airline_node.people.accounts import FREE_TRIES
 from airline_node.staff import set_role
-from tests.node.test_app import Configs, lived, open_for_business
+from tests.node.business import Configs, lived, open_for_business
 from ui.visitor import Role
 
 pytestmark = pytest.mark.slow
