@@ -19,7 +19,7 @@ from msgspec import Meta, Raw, Struct
 from airline_node.config import LEDGER
 from airline_node.evidence.notary import TREE_FILE
 from airline_node.evidence.shelf import FILE as SHELF_FILE
-from airline_node.journal import LOG_EVENTS_MAX
+from airline_node.journal import LOG_EVENTS_MAX, NODE_LOCK
 from airline_node.rows import checksum
 from ledger.terms import CARRIER_PATTERN, CarrierCode, carrier_of
 
@@ -157,14 +157,17 @@ def _is_data_folder(folder: Path) -> bool:
 
 
 class PostgresSource:
-    """A carrier's database. Its address may hold a password, so its name leaves that out."""
+    """A carrier's database. Its address may hold a password, so its name leaves that out.
+
+    `at_once`: all that is read is of one instant, whoever writes meanwhile.
+    """
 
     gapless = False
     folder: Path | None = None
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, at_once: bool = False) -> None:
         parts = urlsplit(address)
-        self.name = f"postgresql://{parts.hostname}{parts.path}"
+        self.name = f"postgresql://{parts.hostname or ''}{parts.path}"
         try:
             import psycopg
         except ImportError as missing:
@@ -173,10 +176,22 @@ class PostgresSource:
         try:
             self._connection: Connection[TupleRow] = psycopg.connect(address, autocommit=True, connect_timeout=5)
             self._connection.execute("SET default_transaction_read_only = on")
+            if at_once:
+                self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         except psycopg.Error as trouble:
             raise SourceTrouble(f"{self.name}: {trouble}") from trouble
         first = self._rows("SELECT originator_id FROM stored_events WHERE originator_id LIKE 'flight:%%' LIMIT 1")
         self.carrier = _carrier_in(first[0][0] if first else None, self.name)
+
+    def is_at_work(self) -> bool:
+        """Whether a node holds this database."""
+        [[held]] = self._rows(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database() AND granted"
+            " AND classid::bigint = %s AND objid::bigint = %s",
+            *divmod(NODE_LOCK, 2**32),
+        )
+        return bool(held)
 
     def count(self) -> int:
         [[count]] = self._rows("SELECT count(*) FROM stored_events")

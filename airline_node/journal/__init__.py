@@ -13,12 +13,14 @@ database.py   where those two differ
 trouble.py    what can be wrong
 """
 
+from airline_node.journal.database import NODE_LOCK
 from airline_node.journal.journal import APPEND_EVENTS_MAX, LOG_EVENTS_MAX, READ_STREAMS_MAX, Journal
 from airline_node.journal.trouble import JournalDamaged, JournalFull, JournalTrouble
 
 __all__ = [
     "APPEND_EVENTS_MAX",
     "LOG_EVENTS_MAX",
+    "NODE_LOCK",
     "READ_STREAMS_MAX",
     "Journal",
     "JournalDamaged",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     # The driver is an extra: a node on SQLite does without it.
     from eventsourcing.postgres import PostgresApplicationRecorder
 
+NODE_LOCK: Final = int.from_bytes(b"PASSCOM", "big")
+"""The advisory lock of the one node that may write to a PostgreSQL database."""
 READERS: Final = 2
 """Threads: one long answer to an auditor does not keep the node from reading a booking."""
 LOCK_WAIT_MS: Final = 5_000

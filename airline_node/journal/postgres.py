@@ -7,12 +7,10 @@ import psycopg
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import dict_row
 
-from airline_node.journal.database import LOCK_WAIT_MS, READERS, Database
+from airline_node.journal.database import LOCK_WAIT_MS, NODE_LOCK, READERS, Database
 from airline_node.journal.trouble import JournalTrouble, reported
 
 CONNECT_WAIT_MS: Final = 5_000
-NODE_LOCK: Final = int.from_bytes(b"PASSCOM", "big")
-"""The advisory lock of the one node that may write to a database."""
 
 
 def open_database(address: str) -> Database:

@@ -38,6 +38,9 @@ def recover(
         Path | None,
         typer.Option(help="A node's data folder, read as it lies there; or the folder of `passcom up`: all its nodes."),
     ] = None,
+    journal: Annotated[
+        str, typer.Option(envvar="PASSCOM_JOURNAL", help="A journal in PostgreSQL, read as it lies there.")
+    ] = "",
     again: Annotated[bool, typer.Option("--resume", help="Ask about everything now, and watch it settle.")] = False,
     wait: Annotated[int, typer.Option(min=0, max=3600, help="With --resume: seconds to watch.")] = WAIT_S,
     everything: Annotated[bool, typer.Option("--all", help="List also what waits as it should.")] = False,
@@ -50,7 +53,7 @@ def recover(
     """
     console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
     try:
-        every = places(at or [], data, token)
+        every = places(at or [], data, token, journal)
     except RecoverTrouble as trouble:
         say(console, str(trouble))
         raise typer.Exit(TROUBLE) from None
@@ -65,10 +68,11 @@ def recover(
 
 def _look(every: Sequence[Place], console: Console, everything: bool = False) -> Report:
     with _progress(console) as bars:
-        tasks = {place.folder: bars.add_task(f"Reading {place.folder}", total=None, visible=False) for place in every}
+        names = {place: place.folder or "the database" for place in every}
+        tasks = {place: bars.add_task(f"Reading {name}", total=None, visible=False) for place, name in names.items()}
 
-        def read(folder: Path, done: int, total: int) -> None:
-            bars.update(tasks[folder], completed=done, total=total, visible=True)
+        def read(place: Place, done: int, total: int) -> None:
+            bars.update(tasks[place], completed=done, total=total, visible=True)
 
         looked = look(every, read)
     return report(looked, now(), everything=everything)

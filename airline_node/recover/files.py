@@ -2,26 +2,30 @@
 
 Nothing is written, not even what SQLite would write to recover its own log: the shared memory beside it bears witness
 of how much was on disk (`airline_node.wal`), and a later start needs that witness. A node that is at work in the same
-folder is not disturbed; the reader sees what it has written so far.
+folder is not disturbed; the reader sees what it has written so far. A journal in PostgreSQL is read in a transaction of
+its own, read-only.
 """
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from airline_node.audit.sources import PostgresSource, Row, SourceTrouble
 from airline_node.config import LEDGER
 from airline_node.rows import BadRow, opened
 from airline_node.timetable import load
 from airline_node.wal import promised_frames, sound_frames
 from ledger import participant
 from ledger.coordinator.state import Booking, Phase
-from ledger.events import FlightEvent, Recorded, booking_stream
+from ledger.events import FlightEvent, Recorded, StreamName, booking_stream
 from ledger.ledger import Ledger, LogBroken
 from ledger.participant.state import Doubted, HoldState
 from ledger.terms import BookingId, CarrierCode, Millis
@@ -30,6 +34,8 @@ from ledger.waiting import Transaction, transactions
 ROWS_AT_ONCE: Final = 1_000
 BUSY_MS: Final = 5_000
 SELECT: Final = "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 class FilesTrouble(Exception):
@@ -47,14 +53,28 @@ class Verdict(StrEnum):
     """No decision is on disk, and its time is not up: a node that starts soon can still commit it."""
 
 
-class Files(Struct, frozen=True):
-    """What one carrier's journal holds. `at_work` is whether a node is running on it."""
+class Rows(Protocol):
+    """A journal's rows as they are stored, in sections or one stream's. `gapless`: positions count up by one."""
 
-    folder: Path
+    gapless: bool
+
+    def count(self) -> int: ...
+    def sections(self) -> Iterator[Sequence[Row]]: ...
+    def stream(self, stream: StreamName) -> Sequence[Row]: ...
+
+
+class Files(Struct, frozen=True):
+    """What one carrier's journal holds, read up to `position`. `at_work` is whether a node is running on it.
+
+    `again` opens the journal once more, to look up what the ledger has forgotten.
+    """
+
+    place: str
     carrier: CarrierCode
     position: int
     at_work: bool
     ledger: Ledger
+    again: Callable[[], AbstractContextManager[Rows]]
 
     def waiting(self) -> tuple[Transaction, ...]:
         """As the node would tell it, were it up: here nobody collects votes any more, so every pledge is in doubt."""
@@ -64,11 +84,9 @@ class Files(Struct, frozen=True):
         """What became of a booking that this carrier coordinates. Of one that it never heard of, it says abort."""
         if known := self.ledger.bookings.get(booking):
             return verdict(known, now)
-        with closing(_connect(self.folder / LEDGER)) as database:
-            stream = booking_stream(booking)
-            rows = database.execute(f"{SELECT} WHERE originator_id = ? ORDER BY originator_version", (stream,))
-            ledger = Ledger(self.carrier, self.ledger.stock.prefix)
-            ledger.load(stream, [recorded for _, recorded in _opened(rows)])
+        stream, ledger = booking_stream(booking), Ledger(self.carrier, self.ledger.stock.prefix)
+        with self.again() as rows:
+            ledger.load(stream, [recorded for _, recorded in _opened(rows.stream(stream))])
         return verdict(ledger.bookings[booking], now) if booking in ledger.bookings else Verdict.PRESUMED_ABORTED
 
 
@@ -83,42 +101,51 @@ def verdict(booking: Booking, now: Millis) -> Verdict:
             return Verdict.OPEN if now < ends else Verdict.PRESUMED_ABORTED
 
 
-def read_files(folder: Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Files:
+def read_files(folder: Path, progress: Progress = lambda _done, _all: None) -> Files:
     """The whole log in this folder, folded. `progress` hears how many events of how many. Raises `FilesTrouble`."""
     path = folder / LEDGER
     if not path.exists():
-        raise FilesTrouble(f"there is no {LEDGER} in {folder}; a journal in PostgreSQL is asked through its node")
+        hint = "a journal in PostgreSQL is read with --journal, or PASSCOM_JOURNAL, as its node has it"
+        raise FilesTrouble(f"there is no {LEDGER} in {folder}; {hint}")
     at_work = _at_work(path)
     if not at_work and (promised := promised_frames(path)) > (sound := sound_frames(path)):
         raise FilesTrouble(f"the journal is damaged: {sound} of {promised} pages of its write-ahead log are sound")
+    return _read(partial(_file, path), str(folder), folder.name, progress, at_work=at_work)
+
+
+def read_database(address: str, progress: Progress = lambda _done, _all: None) -> Files:
+    """The same of a journal in PostgreSQL. What is told of it leaves the address's password out."""
+    with _database(address) as rows:
+        name, carrier, at_work = rows.name, rows.carrier, rows.is_at_work()
+    return _read(partial(_database, address), name, carrier, progress, at_work=at_work)
+
+
+def _read(
+    again: Callable[[], AbstractContextManager[Rows]], place: str, named: str, progress: Progress, *, at_work: bool
+) -> Files:
     try:
-        with closing(_connect(path)) as database:
-            database.execute("BEGIN")  # one instant, whoever writes meanwhile
-            [(total,)] = database.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
-            ledger = _folded(_opened(database.execute(f"{SELECT} ORDER BY rowid")), folder.name, total, progress)
+        with again() as rows:
+            ledger, position = _folded(rows, named, progress)
             for stream in sorted(ledger.torn):
-                rows = database.execute(f"{SELECT} WHERE originator_id = ? ORDER BY originator_version", (stream,))
-                ledger.load(stream, [recorded for _, recorded in _opened(rows)])
-    except (sqlite3.Error, LogBroken) as fault:
-        raise FilesTrouble(f"{path} cannot be read: {fault}") from fault
+                ledger.load(stream, [recorded for _, recorded in _opened(rows.stream(stream))])
+    except LogBroken as fault:
+        raise FilesTrouble(f"{place} cannot be read: {fault}") from fault
     _doubt(ledger)
-    return Files(folder, ledger.carrier, total, at_work, ledger)
+    return Files(place, ledger.carrier, position, at_work, ledger, again)
 
 
-def _folded(
-    records: Iterator[tuple[int, Recorded]], named: str, total: int, progress: Callable[[int, int], None]
-) -> Ledger:
-    ledger, position = _ledger(named), 0
-    for position, (row, recorded) in enumerate(records, 1):
-        if row != position:
-            raise FilesTrouble(f"position {position} is missing: the next one is {row}")
-        if position == 1 and isinstance(recorded.event, FlightEvent):
+def _folded(rows: Rows, named: str, progress: Progress) -> tuple[Ledger, int]:
+    ledger, position, total = _ledger(named), 0, rows.count()
+    for number, (position, recorded) in enumerate(_opened(chain.from_iterable(rows.sections())), 1):
+        if rows.gapless and position != number:
+            raise FilesTrouble(f"position {number} is missing: the next one is {position}")
+        if number == 1 and isinstance(recorded.event, FlightEvent):
             ledger = _ledger(recorded.event.flight[:2])  # a node puts its flights on sale before anything else
         ledger.apply(recorded)
-        if position % ROWS_AT_ONCE == 0:
-            progress(position, total)
-    progress(position, total)
-    return ledger
+        if number % ROWS_AT_ONCE == 0:
+            progress(number, total)
+    progress(total, total)
+    return ledger, position
 
 
 def _ledger(carrier: CarrierCode) -> Ledger:
@@ -132,16 +159,62 @@ def _doubt(ledger: Ledger) -> None:
             participant.evolve(flight, Doubted(booking))
 
 
-def _opened(rows: sqlite3.Cursor) -> Iterator[tuple[int, Recorded]]:
-    while some := rows.fetchmany(ROWS_AT_ONCE):
-        for row, stream, version, tag, state in some:
-            try:
-                if not isinstance(state, bytes):  # SQLite keeps whatever it is given
-                    raise BadRow("it is no row of bytes")
-                recorded = opened(stream, version, tag, state)
-            except BadRow as fault:
-                raise FilesTrouble(f"position {row}, {stream} version {version} is damaged: {fault}") from fault
-            yield row, recorded
+def _opened(rows: Iterable[Row]) -> Iterator[tuple[int, Recorded]]:
+    for row, stream, version, tag, state in rows:
+        try:
+            if not isinstance(state, bytes):  # SQLite keeps whatever it is given
+                raise BadRow("it is no row of bytes")
+            recorded = opened(stream, version, tag, state)
+        except BadRow as fault:
+            raise FilesTrouble(f"position {row}, {stream} version {version} is damaged: {fault}") from fault
+        yield row, recorded
+
+
+# ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _database(address: str) -> Iterator[PostgresSource]:
+    try:
+        with closing(PostgresSource(address, at_once=True)) as source:
+            yield source
+    except SourceTrouble as trouble:
+        raise FilesTrouble(str(trouble)) from trouble
+
+
+# ---- SQLite ---------------------------------------------------------------------------------------------------------
+
+
+class _File:
+    """One instant of a file, whoever writes to it meanwhile."""
+
+    gapless = True
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.execute("BEGIN")
+
+    def count(self) -> int:
+        [(total,)] = self._database.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
+        return int(total)
+
+    def sections(self) -> Iterator[Sequence[Row]]:
+        rows = self._database.execute(f"{SELECT} ORDER BY rowid")
+        while some := rows.fetchmany(ROWS_AT_ONCE):
+            yield some
+
+    def stream(self, stream: StreamName) -> Sequence[Row]:
+        rows = self._database.execute(f"{SELECT} WHERE originator_id = ? ORDER BY originator_version", (stream,))
+        return rows.fetchall()
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[_File]:
+    try:
+        with closing(_connect(path)) as database:
+            yield _File(database)
+    except sqlite3.Error as fault:
+        raise FilesTrouble(f"{path} cannot be read: {fault}") from fault
 
 
 def _connect(path: Path) -> sqlite3.Connection:

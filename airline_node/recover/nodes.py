@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from airline_node.answers import TransactionsAnswer
+from airline_node.config import LEDGER
 from airline_node.door import Problem
 from airline_node.fleet import FleetTrouble, remembered, tokens_of
 from airline_node.peer_client import TooLong, body_of
-from airline_node.recover.files import FilesTrouble, read_files
+from airline_node.recover.files import FilesTrouble, read_database, read_files
 from airline_node.recover.report import Looked, NodeFound, Source, told_by
 from ledger.terms import CarrierCode, Millis
 
@@ -31,11 +32,12 @@ class RecoverTrouble(Exception):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a node answers, where its files are: one of them at least."""
+    """Where a node answers, where its files are, where its journal is in PostgreSQL: one of them at least."""
 
     carrier: CarrierCode | None = None
     address: str | None = None
     folder: Path | None = None
+    journal: str = ""
     token: str = ""
 
 
@@ -43,8 +45,11 @@ class _Silent(Exception):
     """Nobody answers there, or not as a node does."""
 
 
-def places(at: Sequence[str], data: Path | None, token: str) -> list[Place]:
-    """What the command line names. Raises `RecoverTrouble`."""
+def places(at: Sequence[str], data: Path | None, token: str, journal: str = "") -> list[Place]:
+    """What the command line names; a journal that lies in the folder comes before one in PostgreSQL.
+
+    Raises `RecoverTrouble`.
+    """
     if at and data:
         raise RecoverTrouble("Name nodes with --at or a folder with --data, not both.")
     if at:
@@ -59,12 +64,16 @@ def places(at: Sequence[str], data: Path | None, token: str) -> list[Place]:
             Place(carrier=carrier, address=fleet.address(carrier), folder=fleet.data(carrier), token=tokens.operator)
             for carrier in fleet.carriers
         ]
+    if journal and not (folder / LEDGER).exists():
+        if not journal.startswith("postgresql://"):
+            raise RecoverTrouble("--journal takes a postgresql:// address. A file's folder is named with --data.")
+        return [Place(folder=data, journal=journal)]
     if folder.exists():
         return [Place(carrier=folder.name if len(folder.name) == 2 else None, folder=folder)]
     raise RecoverTrouble(f"There is no {folder}. Name a node (--at URL --token TOKEN) or its data folder (--data DIR).")
 
 
-def look(every: Sequence[Place], progress: Callable[[Path, int, int], None]) -> list[Looked]:
+def look(every: Sequence[Place], progress: Callable[[Place, int, int], None]) -> list[Looked]:
     """Each of them, the ones that live first asked together. `progress` hears of files being read."""
     return together([_look(place, progress) for place in every])
 
@@ -86,7 +95,7 @@ def together(asked: Sequence[Awaitable[T]]) -> list[T]:
     return asyncio.run(main())
 
 
-async def _look(place: Place, progress: Callable[[Path, int, int], None]) -> Looked:
+async def _look(place: Place, progress: Callable[[Place, int, int], None]) -> Looked:
     silence = ""
     if place.address:
         try:
@@ -98,21 +107,28 @@ async def _look(place: Place, progress: Callable[[Path, int, int], None]) -> Loo
             )
         except _Silent as trouble:
             silence = f"{place.address} {trouble}"
-    if place.folder is None:
+    if place.folder is None and not place.journal:
         return _nothing(place, f"{silence}; with --data DIR its files are read")
-    return await asyncio.to_thread(_look_into, place, place.folder, silence, progress)
+    return await asyncio.to_thread(_look_into, place, silence, progress)
 
 
-def _look_into(place: Place, folder: Path, silence: str, progress: Callable[[Path, int, int], None]) -> Looked:
+def _look_into(place: Place, silence: str, progress: Callable[[Place, int, int], None]) -> Looked:
+    def tell(done: int, total: int) -> None:
+        progress(place, done, total)
+
     try:
-        files = read_files(folder, lambda done, total: progress(folder, done, total))
+        if place.journal:
+            files = read_database(place.journal, tell)
+        else:
+            assert place.folder is not None
+            files = read_files(place.folder, tell)
     except FilesTrouble as trouble:
         return _nothing(place, f"{silence}; {trouble}" if silence else str(trouble))
     told = told_by(files)
     beside = (
         "a node is at work on them, and they were read beside it: ask it with --at" if files.at_work else "no node runs"
     )
-    detail = f"read up to event {files.position} in {folder}; {silence or beside}"
+    detail = f"read up to event {files.position} in {files.place}; {silence or beside}"
     return Looked(
         node=NodeFound(carrier=files.carrier, source=Source.FILES, detail=detail),
         told=told,
@@ -122,7 +138,7 @@ def _look_into(place: Place, folder: Path, silence: str, progress: Callable[[Pat
 
 
 def _nothing(place: Place, detail: str) -> Looked:
-    named = place.carrier or (place.folder.name if place.folder else place.address or "")
+    named = place.carrier or (place.folder.name if place.folder else place.address or "?")
     return Looked(node=NodeFound(carrier=named, source=Source.NOTHING, detail=detail))
 
 

@@ -14,15 +14,18 @@ from threading import Thread
 
 import msgspec
 import orjson
+import psycopg
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from airline_node.answers import TRANSACTIONS_MAX, TransactionsAnswer
+from airline_node.cli import app
 from airline_node.config import LEDGER
 from airline_node.fleet import PORT_BASE, Tokens, address
 from airline_node.journal import Journal
 from airline_node.recover import nodes
-from airline_node.recover.files import Files, FilesTrouble, Verdict, read_files, verdict
+from airline_node.recover.files import Files, FilesTrouble, Verdict, read_database, read_files, verdict
 from airline_node.recover.nodes import RecoverTrouble, look, places
 from airline_node.recover.report import Looked, NodeFound, Report, Source, report, told_by
 from airline_node.recover.screen import headline, length, show
@@ -50,6 +53,7 @@ from tests.ledger.given import (
     voting,
 )
 
+pytest_plugins = ["tests.node.postgres"]
 LATE = EXPIRES_AT + 1
 
 
@@ -197,9 +201,62 @@ def test_progress_is_told_of_a_long_log(tmp_path: Path) -> None:
     assert told[-1] == (2, 2)
 
 
-def test_a_folder_without_a_journal_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(FilesTrouble, match=r"there is no ledger\.sqlite"):
+def test_a_folder_without_a_journal_is_told_so_and_where_else_one_may_be(tmp_path: Path) -> None:
+    with pytest.raises(FilesTrouble, match=r"there is no ledger\.sqlite .* PASSCOM_JOURNAL"):
         read_files(tmp_path)
+
+
+# ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_journal_in_postgresql_is_read_as_a_file_is_and_left_as_it_is(postgres_address: str) -> None:
+    with closing(Journal.open(postgres_address)) as journal:
+        asyncio.run(journal.append(records(AN_PLAN, opened(), voting(), committed(), settled(), cancelled())))
+        assert read_database(postgres_address).at_work
+    told: list[tuple[int, int]] = []
+    files = read_database(postgres_address, lambda done, total: told.append((done, total)))
+    assert (files.carrier, files.position, files.at_work) == ("AN", 6, False)
+    assert files.place.startswith("postgresql:///carrier_")
+    assert told[-1] == (6, 6)
+    [one] = files.waiting()
+    assert one.state is WaitState.UNSETTLED, "a cancellation after the settlement: the stream was read again"
+    assert files.verdict("nobody-0000000000000000", LATE) is Verdict.PRESUMED_ABORTED
+
+
+@pytest.mark.slow
+def test_a_damaged_row_in_postgresql_is_named_and_a_server_that_is_gone_is_told(postgres_address: str) -> None:
+    with closing(Journal.open(postgres_address)) as journal:
+        asyncio.run(journal.append(records(scheduled(), pledged())))
+    with psycopg.connect(postgres_address) as database:
+        database.execute("UPDATE stored_events SET state = 'x' WHERE originator_version = 2")
+    with pytest.raises(FilesTrouble, match=f"flight:{JG_FLIGHT} version 2 is damaged"):
+        read_database(postgres_address)
+    with pytest.raises(FilesTrouble) as told:
+        read_database("postgresql://me:secret@127.0.0.1:1/andorinha")
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.slow
+def test_the_command_reads_the_database_that_the_node_s_settings_name(
+    postgres_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Journal.open(postgres_address)) as journal:
+        asyncio.run(journal.append(records(scheduled(), pledged())))
+    monkeypatch.setenv("PASSCOM_JOURNAL", postgres_address)
+    ran = CliRunner().invoke(app, ["recover", "--data", str(tmp_path), "--json"])
+    assert ran.exit_code == 1, ran.output
+    found = msgspec.json.decode(ran.stdout, type=Report)
+    assert [(node.carrier, node.source) for node in found.nodes] == [("JG", Source.FILES)]
+    assert of(found, "JG") == [(WaitState.IN_DOUBT, None)]
+    lived(tmp_path, AN_PLAN)
+    ran = CliRunner().invoke(app, ["recover", "--data", str(tmp_path), "--json"])
+    assert msgspec.json.decode(ran.stdout, type=Report).nodes[0].carrier == "AN", "what lies in the folder is read"
+
+
+def test_a_journal_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecoverTrouble, match="postgresql://"):
+        places([], tmp_path, "", "ledger.sqlite")
 
 
 # ---- all of it together ---------------------------------------------------------------------------------------------
