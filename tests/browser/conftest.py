@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from ledger.terms import CarrierCode
 from tests.browser.hasty import HASTY
-from tests.browser.screens import Look, OpenScreen, Screen, new_screen
+from tests.browser.screens import Looks, OpenScreen, Screen, new_screen
 from tests.crash.cluster import Cluster
 
 HERE = Path(__file__).parent
@@ -74,8 +74,8 @@ def open_screen(browser: Browser, nodes: Cluster) -> Iterator[OpenScreen]:
     """Opens a browser window of its own (no cookies, no history) at a carrier's site."""
     opened: list[Screen] = []
 
-    def open_one(carrier: CarrierCode = "AN", **look: Unpack[Look]) -> Screen:
-        screen = new_screen(browser, nodes.fleet.address(carrier), **look)
+    def open_one(carrier: CarrierCode = "AN", **looks: Unpack[Looks]) -> Screen:
+        screen = new_screen(browser, nodes.fleet.address(carrier), **looks)
         opened.append(screen)
         return screen
 

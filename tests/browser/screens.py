@@ -23,8 +23,8 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 Language = Literal["pt-BR", "en"]
 
 
-class Look(TypedDict, total=False):
-    """How a screen differs from a wide, light one with scripts, in English."""
+class Looks(TypedDict, total=False):
+    """How a screen may differ from a wide, light one with scripts, in English."""
 
     width: int
     dark: bool
@@ -33,7 +33,7 @@ class Look(TypedDict, total=False):
 
 
 class OpenScreen(Protocol):
-    def __call__(self, carrier: CarrierCode = "AN", **look: Unpack[Look]) -> "Screen": ...
+    def __call__(self, carrier: CarrierCode = "AN", **looks: Unpack[Looks]) -> "Screen": ...
 
 
 class Screen:

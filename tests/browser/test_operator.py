@@ -4,16 +4,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Protocol, Unpack
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from ledger.terms import BookingId, locator_of
-from tests.browser.screens import NARROW, Look, OpenScreen, Screen
+from tests.browser.screens import NARROW, Looks, OpenScreen, Screen
 from tests.crash.cluster import DOOMED, ROOT, SOON_MS_MAX, TOKENS, Cluster, insist, new_booking, until
 from tests.crash.doomed import Point
 from ui.visitor import Role
@@ -23,6 +23,10 @@ PASSWORD = "correct horse battery staple"
 PICTURES = os.environ.get("PASSCOM_PICTURES")
 """A folder to keep pictures of the pages in, for whoever changes how they look."""
 SEEN_MS = 20_000
+
+
+class StaffAt(Protocol):
+    def __call__(self, name: str, *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]) -> Screen: ...
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +43,11 @@ def nodes(_doomed: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def staff_at(nodes: Cluster, open_screen: OpenScreen) -> Callable[..., Screen]:
+def staff_at(nodes: Cluster, open_screen: OpenScreen) -> StaffAt:
     """Opens a screen at which somebody of Jangada's staff is logged in."""
 
-    def log_in(name: str, *, role: Role | None = Role.OPERATOR, **look: Unpack[Look]) -> Screen:
-        screen, email = open_screen("JG", **look), f"{name.lower()}-{new_booking()[:8]}@jangada.example"
+    def log_in(name: str, *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]) -> Screen:
+        screen, email = open_screen("JG", **looks), f"{name.lower()}-{new_booking()[:8]}@jangada.example"
         screen.go("/register?next=/")
         screen.page.locator("#name").fill(name)
         screen.page.locator("#email").fill(email)
@@ -85,9 +89,7 @@ def nobody_knows(nodes: Cluster, booking: BookingId) -> None:
 # ---- who may look ---------------------------------------------------------------------------------------------------
 
 
-def test_a_guest_is_led_to_the_login_and_a_traveller_is_turned_away(
-    open_screen: OpenScreen, staff_at: Callable[..., Screen]
-) -> None:
+def test_a_guest_is_led_to_the_login_and_a_traveller_is_turned_away(open_screen: OpenScreen, staff_at: StaffAt) -> None:
     guest = open_screen("JG")
     guest.go("/operator")
     assert "/login" in guest.page.url
@@ -102,7 +104,7 @@ def test_a_guest_is_led_to_the_login_and_a_traveller_is_turned_away(
 # ---- all is well ----------------------------------------------------------------------------------------------------
 
 
-def test_when_all_is_well_one_sentence_says_so(staff_at: Callable[..., Screen], nodes: Cluster) -> None:
+def test_when_all_is_well_one_sentence_says_so(staff_at: StaffAt, nodes: Cluster) -> None:
     booking = new_booking()
     insist(partial(nodes.buy, booking, "JG"))
     marta = staff_at("Marta")
@@ -121,7 +123,7 @@ def test_when_all_is_well_one_sentence_says_so(staff_at: Callable[..., Screen], 
     keep(marta, "operator-booking-settled")
 
 
-def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: Callable[..., Screen], nodes: Cluster) -> None:
+def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: StaffAt, nodes: Cluster) -> None:
     [flight] = [flight for flight in nodes.journey if flight.startswith("JG")]
     booking = new_booking()
     insist(partial(nodes.hold, booking, "JG", {flight: None}))
@@ -139,7 +141,7 @@ def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: Callable[..., Sc
     insist(partial(nodes.cancel, booking, "JG"))
 
 
-def test_a_booking_that_this_carrier_has_nothing_to_do_with_is_not_found(staff_at: Callable[..., Screen]) -> None:
+def test_a_booking_that_this_carrier_has_nothing_to_do_with_is_not_found(staff_at: StaffAt) -> None:
     marta = staff_at("Marta")
     marta.go(f"/operator/bookings/{new_booking()}", status=404)
     marta.go("/operator/bookings/nonsense", status=404)
@@ -149,7 +151,7 @@ def test_a_booking_that_this_carrier_has_nothing_to_do_with_is_not_found(staff_a
 
 
 def test_a_partner_s_death_is_seen_without_touching_the_page_and_so_is_its_return(
-    staff_at: Callable[..., Screen], nodes: Cluster
+    staff_at: StaffAt, nodes: Cluster
 ) -> None:
     marta = staff_at("Marta", language="pt-BR", dark=True)
     marta.go("/operator")
@@ -170,7 +172,7 @@ def test_a_partner_s_death_is_seen_without_touching_the_page_and_so_is_its_retur
 
 
 def test_two_operators_break_a_pledge_and_see_to_the_mismatch_without_scripts(
-    staff_at: Callable[..., Screen], nodes: Cluster
+    staff_at: StaffAt, nodes: Cluster
 ) -> None:
     booking = die_with_the_decision(nodes)
     nobody_knows(nodes, booking)
