@@ -1,6 +1,9 @@
 """The pages of an account of this airline."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -10,64 +13,52 @@ from ui.accounts.forms import Login, Registration, read_login, read_registration
 from ui.desk import DeskClosed
 from ui.language import gettext as _
 from ui.page import Refused, desk, go, own_path, read_form, read_query, render
-from ui.people import Crowded, Wait
+from ui.people import Crowded, Taken, Wait, Wrong
 from ui.room import Room, Route
 from ui.sessions import log_in, log_out
 from ui.visitor import Account, Role, Visitor, require, visitor
 
+Show: TypeAlias = Callable[[int, str], Awaitable[web.Response]]
+"""A form's page again, with a status and a note above it."""
+
 
 async def show_login(request: web.Request) -> web.Response:
-    onward = own_path(read_query(request).get("next", "/"))
-    if (await visitor(request)).account is not None:
-        go(onward)
-    return await _login_page(request, Login("", "", {}), onward)
+    return await _login_page(request, Login("", "", {}), await _onward(request))
 
 
 async def do_login(request: web.Request) -> web.Response:
     form = await read_form(request)
     typed, onward = read_login(form), own_path(form.get("next", "/"))
+    show = partial(_login_page, request, typed, onward)
     if typed.faults:
-        return await _login_page(request, typed, onward, HTTPStatus.UNPROCESSABLE_ENTITY)
-    try:
-        told = await desk(request).people.accounts.log_in(
-            email=typed.email, password=typed.password, address=client_address(request)
-        )
-    except Crowded:
-        return await _login_page(request, typed, onward, HTTPStatus.SERVICE_UNAVAILABLE, note=_crowded())
-    if isinstance(told, Account):
-        await log_in(request, told)
-        go(onward)
-    if isinstance(told, Wait):
-        page = await _login_page(request, typed, onward, HTTPStatus.TOO_MANY_REQUESTS, note=_wait(told))
-        return _later(page, told)
+        return await show(HTTPStatus.UNPROCESSABLE_ENTITY, "")
+    accounts, address = desk(request).people.accounts, client_address(request)
+    if not_now := await _enter(
+        request, onward, show, accounts.log_in(email=typed.email, password=typed.password, address=address)
+    ):
+        return not_now
     faults = {"password": _("This e-mail address and this password do not belong together.")}
     return await _login_page(request, Login(typed.email, "", faults), onward, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 async def show_registration(request: web.Request) -> web.Response:
-    onward = own_path(read_query(request).get("next", "/"))
-    if (await visitor(request)).account is not None:
-        go(onward)
-    return await _registration_page(request, Registration("", "", "", {}), onward)
+    return await _registration_page(request, Registration("", "", "", {}), await _onward(request))
 
 
 async def register(request: web.Request) -> web.Response:
     form = await read_form(request)
     typed, onward = read_registration(form), own_path(form.get("next", "/"))
+    show = partial(_registration_page, request, typed, onward)
     if typed.faults:
-        return await _registration_page(request, typed, onward, HTTPStatus.UNPROCESSABLE_ENTITY)
-    try:
-        told = await desk(request).people.accounts.register(
-            name=typed.name, email=typed.email, password=typed.password, address=client_address(request)
-        )
-    except Crowded:
-        return await _registration_page(request, typed, onward, HTTPStatus.SERVICE_UNAVAILABLE, note=_crowded())
-    if isinstance(told, Account):
-        await log_in(request, told)
-        go(onward)
-    if isinstance(told, Wait):
-        page = await _registration_page(request, typed, onward, HTTPStatus.TOO_MANY_REQUESTS, note=_wait(told))
-        return _later(page, told)
+        return await show(HTTPStatus.UNPROCESSABLE_ENTITY, "")
+    accounts, address = desk(request).people.accounts, client_address(request)
+    if not_now := await _enter(
+        request,
+        onward,
+        show,
+        accounts.register(name=typed.name, email=typed.email, password=typed.password, address=address),
+    ):
+        return not_now
     faults = {"email": _("There is an account with this e-mail address already. Log in with its password.")}
     taken = Registration(typed.name, typed.email, "", faults)
     return await _registration_page(request, taken, onward, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -131,16 +122,30 @@ async def _registration_page(
     )
 
 
-def _crowded() -> str:
-    return _("Many people are logging in just now. Nothing happened; try again in a moment.")
+async def _onward(request: web.Request) -> str:
+    """Where the way leads after the form; whoever is logged in already goes there at once."""
+    onward = own_path(read_query(request).get("next", "/"))
+    if (await visitor(request)).account is not None:
+        go(onward)
+    return onward
 
 
-def _wait(told: Wait) -> str:
+async def _enter(
+    request: web.Request, onward: str, show: Show, asked: Awaitable[Account | Taken | Wait | Wrong]
+) -> web.Response | None:
+    """Whoever is let in goes onward. Else the form again, if it was not looked at; None: the form has to say why."""
+    try:
+        told = await asked
+    except Crowded:
+        note = _("Many people are logging in just now. Nothing happened; try again in a moment.")
+        return await show(HTTPStatus.SERVICE_UNAVAILABLE, note)
+    if isinstance(told, Account):
+        await log_in(request, told)
+        go(onward)
+    if not isinstance(told, Wait):
+        return None
     words = _("Too many tries from here. You can try again in {seconds} s.")
-    return words.format(seconds=told.seconds)
-
-
-def _later(page: web.Response, told: Wait) -> web.Response:
+    page = await show(HTTPStatus.TOO_MANY_REQUESTS, words.format(seconds=told.seconds))
     page.headers["Retry-After"] = str(told.seconds)
     return page
 
