@@ -6,6 +6,7 @@ async def trips(request: web.Request) -> web.Response:
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +17,7 @@ import aiohttp_jinja2
 from aiohttp import web
 from multidict import MultiDict
 
+from ledger.terms import BOOKING_PATTERN, BookingId
 from ui import language
 from ui.desk import Desk
 
@@ -106,6 +108,14 @@ async def read_form(request: web.Request) -> MultiDict[str]:
     except (ValueError, web.RequestPayloadError, ConnectionError):
         raise Refused(HTTPStatus.BAD_REQUEST) from None
     return MultiDict((name, value.strip()) for name, values in fields.items() for value in values)
+
+
+def booking_in(request: web.Request) -> BookingId:
+    """The booking that the address names; 404 for what can be none."""
+    booking = request.match_info["booking"]
+    if not re.fullmatch(BOOKING_PATTERN, booking):
+        raise Refused(HTTPStatus.NOT_FOUND)
+    return booking
 
 
 def own_path(path: str) -> str:

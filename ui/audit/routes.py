@@ -23,7 +23,7 @@ from ui.audit.instant import instant, millis, month_of, number_at, state_words, 
 from ui.audit.sieve import PAGE
 from ui.language import gettext as _
 from ui.logbook import Entry, LogBook
-from ui.page import Refused, desk, go, read_query, render
+from ui.page import Refused, booking_in, desk, go, read_query, render
 from ui.room import Room, Route
 from ui.visitor import Role, require, visitor
 
@@ -155,9 +155,7 @@ async def flight(request: web.Request) -> web.Response:
 
 async def booking(request: web.Request) -> web.Response:
     """A booking's life, as far as this log tells it."""
-    book, name = await _book(request), request.match_info["booking"]
-    if not re.fullmatch(BOOKING_PATTERN, name):
-        raise Refused(HTTPStatus.NOT_FOUND)
+    book, name = await _book(request), booking_in(request)
     entries, then = await sieves.life(book, name, desk(request).house.carrier.code), BookingThen()
     for entry in entries:
         if isinstance(entry.event, BookingEvent):

@@ -20,7 +20,7 @@ from ui.booking.instead import Instead, instead
 from ui.booking.lanes import PROGRESS, Step, lanes
 from ui.desk import Desk, Order
 from ui.language import gettext as _
-from ui.page import Refused, desk, fragment, go, read_form, read_query, render
+from ui.page import Refused, booking_in, desk, fragment, go, read_form, read_query, render
 from ui.room import Room, Route
 from ui.seats.chosen import Chosen, leg_number, read, seat_names
 from ui.seats.routes import seats_page
@@ -83,14 +83,14 @@ def _wait_ms(form: MultiMapping[str]) -> Millis:
 
 
 async def show(request: web.Request) -> web.Response:
-    booking = _booking(request)
+    booking = booking_in(request)
     view = await _known(desk(request), booking)
     return await _page(request, view, await _blank(request, view))
 
 
 async def pay(request: web.Request) -> web.Response:
     """Names and payment at once: if all is well the order is confirmed, and this page shows it happen."""
-    booking, form, node = _booking(request), await read_form(request), desk(request)
+    booking, form, node = booking_in(request), await read_form(request), desk(request)
     view = await _known(node, booking)
     if view.status is not Status.HELD:
         go(f"/bookings/{booking}")
@@ -116,7 +116,7 @@ async def _blank(request: web.Request, view: BookingView) -> payment.Paid:
 
 async def extend(request: web.Request) -> web.Response:
     """More time. The page's stream shows it; without scripts the page is drawn anew, with what was filled in."""
-    booking, form, node = _booking(request), await read_form(request), desk(request)
+    booking, form, node = booking_in(request), await read_form(request), desk(request)
     await _known(node, booking)
     view = await node.bookings.extend(booking)
     if "HX-Request" in request.headers:
@@ -133,12 +133,12 @@ async def extend(request: web.Request) -> web.Response:
 
 async def to_booking(request: web.Request) -> web.Response:
     """Whoever reloads a page that a form has led to."""
-    go(f"/bookings/{_booking(request)}")
+    go(f"/bookings/{booking_in(request)}")
 
 
 async def let_go(request: web.Request) -> web.Response:
     """The traveller gives a hold back. What is bought is given back elsewhere, after a quote."""
-    booking, node = _booking(request), desk(request)
+    booking, node = booking_in(request), desk(request)
     view = await _known(node, booking)
     if view.status in (Status.HOLDING, Status.HELD):
         await node.bookings.cancel(booking)
@@ -180,7 +180,7 @@ def _stage(node: Desk, view: BookingView, paid: payment.Paid) -> Mapping[str, ob
 
 async def live(request: web.Request) -> web.StreamResponse:
     """What becomes of a booking while somebody looks at it."""
-    booking, node = _booking(request), desk(request)
+    booking, node = booking_in(request), desk(request)
     await _known(node, booking)
     seen = request.headers.get("Last-Event-ID", read_query(request).get("since", ""))
     return await request.app[STREAMS].serve(request, _changes(request, node, booking, seen))
@@ -254,13 +254,6 @@ async def _known(node: Desk, booking: BookingId) -> BookingView:
     if not told.segments:  # It was asked about elsewhere before it came here, and so never came to anything.
         raise Refused(HTTPStatus.NOT_FOUND)
     return told
-
-
-def _booking(request: web.Request) -> BookingId:
-    booking = request.match_info["booking"]
-    if not re.fullmatch(BOOKING_PATTERN, booking):
-        raise Refused(HTTPStatus.NOT_FOUND)
-    return booking
 
 
 ROOM = Room(

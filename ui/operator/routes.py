@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from ledger.messages import AcknowledgeMismatch, ConfirmForce, ForceMessage, ProposeForce, Refusal
-from ledger.terms import BOOKING_PATTERN, FLIGHT_PATTERN, BookingId, Millis, locator_of
+from ledger.terms import FLIGHT_PATTERN, BookingId, Millis, locator_of
 from ledger.waiting import WaitState
 from ui.desk import DeskClosed
 from ui.language import gettext as _
@@ -25,7 +25,7 @@ from ui.operator import loads
 from ui.operator.diagram import diagram
 from ui.operator.overview import Overview, overview, row
 from ui.operator.words import force_word, refusal, why_not_force
-from ui.page import Refused, desk, fragment, go, read_form, read_query, render
+from ui.page import Refused, booking_in, desk, fragment, go, read_form, read_query, render
 from ui.room import Room, Route
 from ui.streams import BEAT, STREAMS, event
 from ui.visitor import Role, Visitor, require, visitor
@@ -118,7 +118,7 @@ def fine_clock(at: Millis) -> str:
 
 async def show_booking(request: web.Request) -> web.Response:
     known = await require(request, Role.OPERATOR)
-    return await _booking_page(request, known, _booking(request))
+    return await _booking_page(request, known, booking_in(request))
 
 
 async def _booking_page(
@@ -181,7 +181,7 @@ async def acknowledge(request: web.Request) -> web.Response:
 async def _order(request: web.Request, field: str = "") -> web.Response:
     """One of the three orders, in the name of whoever is logged in. Without a fault it leads back to the booking."""
     known = await require(request, Role.OPERATOR)
-    booking, form = _booking(request), await read_form(request)
+    booking, form = booking_in(request), await read_form(request)
     flight, words = form.get("flight", ""), form.get(field, "")
     if not re.fullmatch(FLIGHT_PATTERN, flight):
         raise Refused(HTTPStatus.BAD_REQUEST)
@@ -219,13 +219,6 @@ def signature(known: Visitor) -> str:
 def short_name(operator: str) -> str:
     """As people call them: the account's id is for the record."""
     return re.sub(r" \([A-Z]{2}\.\w+\)$", "", operator)
-
-
-def _booking(request: web.Request) -> BookingId:
-    booking = request.match_info["booking"]
-    if not re.fullmatch(BOOKING_PATTERN, booking):
-        raise Refused(HTTPStatus.NOT_FOUND)
-    return booking
 
 
 # ---- one flight -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The pages of what was bought. Whoever has a booking's address may see it, print it and give it back."""
 
-import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from itertools import pairwise
@@ -12,11 +11,11 @@ from markupsafe import Markup
 
 from ledger.events import AnyBookingEvent
 from ledger.messages import BookingView, Refusal, SegmentView, Status
-from ledger.terms import BOOKING_PATTERN, BookingId, FlightId, Millis, SeatNo, TicketNo
+from ledger.terms import FlightId, Millis, SeatNo, TicketNo
 from ui.desk import Airport, Carrier, Desk
 from ui.figures import days_later, duration, local
 from ui.language import gettext as _
-from ui.page import Refused, desk, go, read_form, render
+from ui.page import Refused, booking_in, desk, go, read_form, render
 from ui.room import Room, Route
 from ui.ticket import boarding, calendar
 from ui.ticket.history import bought_at, cancelled_at, history
@@ -142,9 +141,7 @@ async def _quote_page(request: web.Request, view: BookingView, *, changed: bool 
 
 async def _bought(request: web.Request) -> BookingView:
     """The booking, if it was ever bought; if not, the way to its own page."""
-    booking: BookingId = request.match_info["booking"]
-    if not re.fullmatch(BOOKING_PATTERN, booking):
-        raise Refused(HTTPStatus.NOT_FOUND)
+    booking = booking_in(request)
     view = await desk(request).bookings.read(booking)
     if isinstance(view, Refusal):
         raise Refused(HTTPStatus.NOT_FOUND, _("We know no booking with this address."))
