@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-# Over two processes; the tests of one file, which may have nodes or counts in common, stay together.
-SHARED_OUT := -n 2 --dist loadfile
+# The tests of one file, which may have nodes or counts in common, stay together. Three processes keep two cores at work:
+# many a test waits for what it has killed.
+SHARED_OUT := -n 3 --dist loadfile
+# THOROUGH=1 (or CI) runs what is marked `thorough` too; it reaches pytest as a variable of the environment.
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: run test check fast lock clean
@@ -15,7 +17,7 @@ run: $(VENV)/run.stamp
 # The browser's tests have a run of their own: its driver keeps an event loop running that others could not start in.
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
-	$(if $(ARGS),,$(BIN)/python -m pytest tests/browser)
+	$(if $(ARGS),,$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser)
 
 # What can be known in under half a minute: the rules, the tables, the first simulator.
 fast: $(VENV)/dev.stamp

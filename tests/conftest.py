@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -9,8 +10,12 @@ from airline_node import certificates
 from airline_node.config import LEDGER, Address, Config
 from ledger.terms import CarrierCode
 from tests.node.business import CARRIERS, TOKEN, Configs
+from tests.thorough import THOROUGH
 
 BROWSER = Path(__file__).parent / "browser"
+LEFT_OUT = pytest.StashKey[int]()
+"""How many tests this run leaves to a thorough one."""
+LEFT_OUT_TOLD = "passcom_left_out"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -58,3 +63,41 @@ def configs(tmp_path: Path, authority: Path) -> Configs:
 
     nodes = zip(CARRIERS, public, private, strict=True)
     return {carrier: configured(carrier, listen, peer_listen) for carrier, listen, peer_listen in nodes}
+
+
+# ---- every day and thorough -------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `thorough`, unless all is to be run or a single test is named."""
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    for item in thorough:
+        item.add_marker(pytest.mark.slow)
+    if THOROUGH or any("::" in argument for argument in config.args):
+        return
+    config.hook.pytest_deselected(items=thorough)
+    items[:] = [item for item in items if item not in thorough]
+    config.stash[LEFT_OUT] = len(thorough)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One process of several: the one that writes the summary is told."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told[LEFT_OUT_TOLD] = session.config.stash.get(LEFT_OUT, 0)
+
+
+class Worker(Protocol):
+    """Of xdist."""
+
+    config: pytest.Config
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Worker) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get(LEFT_OUT_TOLD, 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{left_out} thorough tests were left out; THOROUGH=1 runs them too, and CI does")

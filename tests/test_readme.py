@@ -23,7 +23,7 @@ def test_the_readme_names_the_two_commands_that_the_ci_runs() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_purchase_that_the_readme_shows_is_made_by_its_own_commands(tmp_path: Path) -> None:
     [purchase] = re.findall(r"^\$ \.venv/bin/(passcom book .*)$", README, re.MULTILINE)
     [shown] = re.findall(r"<!-- example -->\n```text\n(.*?)```", README, re.DOTALL)

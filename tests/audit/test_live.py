@@ -12,7 +12,7 @@ import pytest
 from airline_node.evidence import keys
 from tests.crash.cluster import CARRIERS, TOKENS, Cluster, insist, new_booking, until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 COSIGNED_MS_MAX = 15_000
 
 

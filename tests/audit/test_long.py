@@ -14,7 +14,7 @@ GROWTH_KIB_MAX = 8 * 1024
 SHARE_MIN = 1 / 3
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_log_and_speed_is_a_third_of_plain_reading(tmp_path: Path) -> None:
     long.written(tmp_path, EVENTS)
     best = 0.0

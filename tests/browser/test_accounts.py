@@ -110,6 +110,7 @@ def test_a_login_that_another_browser_has_begun_is_refused(open_screen: OpenScre
     assert victim.page.get_by_role("banner").get_by_role("link", name="Log in").is_visible()
 
 
+@pytest.mark.thorough
 def test_by_keyboard_alone_somebody_registers_logs_out_and_in_again(open_screen: OpenScreen) -> None:
     email = new_email()
     screen = open_screen("AN")
@@ -181,6 +182,7 @@ def test_a_guest_gets_no_cookie_until_something_must_be_remembered(open_screen: 
     assert screen.page.get_by_role("banner").get_by_role("link", name="Log in").is_visible(), "it was ended, not hidden"
 
 
+@pytest.mark.thorough
 def test_every_page_about_accounts_is_accessible_and_light(open_screen: OpenScreen) -> None:
     screen = open_screen("JG")
 
@@ -211,6 +213,7 @@ def test_every_page_about_accounts_is_accessible_and_light(open_screen: OpenScre
     check()
 
 
+@pytest.mark.thorough
 def test_what_is_bought_with_an_account_is_on_its_list_at_every_airline_and_a_silent_one_is_named(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:

@@ -98,6 +98,7 @@ def test_an_auditor_scrubs_through_a_flight_by_keys_alone(
     expect(page.locator("#which")).to_have_text("1")
 
 
+@pytest.mark.thorough
 def test_without_scripts_the_same_is_done_by_links(
     open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_without_scripts_the_same_is_done_by_links(
     expect(page.locator(".lines tbody tr").first).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_every_page_of_the_audit_is_accessible_light_and_translated(
     open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str], tmp_path: Path
 ) -> None:

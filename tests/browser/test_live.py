@@ -3,6 +3,8 @@
 import time
 from datetime import datetime
 
+import pytest
+
 from ledger.terms import BookingId
 from tests.browser.hasty import hasty
 from tests.browser.journeys import button, fill_in, hold, pay, seats_path, title, travel_day
@@ -50,6 +52,7 @@ def test_what_is_chosen_stays_chosen_while_other_seats_go(open_screen: OpenScree
     assert screen.page.locator("#s-22A input").is_checked()
 
 
+@pytest.mark.thorough
 def test_a_page_that_was_cut_off_heals_when_its_node_is_back(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("AN")
     flight = nodes.journeys[2][1]
@@ -81,6 +84,7 @@ def test_two_travellers_want_one_seat_and_the_second_is_offered_the_next_best(
     assert rui.page.locator(".lane.held").count() == 3
 
 
+@pytest.mark.thorough
 def test_a_hold_runs_down_is_extended_by_a_press_and_runs_out(open_screen: OpenScreen, nodes: Cluster) -> None:
     with hasty(nodes, "IP", 8_000):
         screen = open_screen("IP")
@@ -122,6 +126,7 @@ def test_seats_that_are_let_go_are_free_again(open_screen: OpenScreen, nodes: Cl
     assert reply.booking.status == "cancelled"
 
 
+@pytest.mark.thorough
 def test_a_carrier_that_dies_after_the_decision_is_named_and_the_purchase_stands(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_carrier_that_dies_after_the_decision_is_named_and_the_purchase_stands
     again.page.get_by_text("Every airline has issued your ticket").wait_for()
 
 
+@pytest.mark.thorough
 def test_the_node_that_sells_dies_while_it_confirms_and_the_page_tells_the_outcome(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:

@@ -123,6 +123,7 @@ def test_when_all_is_well_one_sentence_says_so(staff_at: StaffAt, nodes: Cluster
     keep(marta, "operator-booking-settled")
 
 
+@pytest.mark.thorough
 def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: StaffAt, nodes: Cluster) -> None:
     [flight] = [flight for flight in nodes.journey if flight.startswith("JG")]
     booking = new_booking()
@@ -141,6 +142,7 @@ def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: StaffAt, nodes: 
     insist(partial(nodes.cancel, booking, "JG"))
 
 
+@pytest.mark.thorough
 def test_a_booking_that_this_carrier_has_nothing_to_do_with_is_not_found(staff_at: StaffAt) -> None:
     marta = staff_at("Marta")
     marta.go(f"/operator/bookings/{new_booking()}", status=404)
@@ -150,6 +152,7 @@ def test_a_booking_that_this_carrier_has_nothing_to_do_with_is_not_found(staff_a
 # ---- at night -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_partner_s_death_is_seen_without_touching_the_page_and_so_is_its_return(
     staff_at: StaffAt, nodes: Cluster
 ) -> None:
@@ -171,6 +174,7 @@ def test_a_partner_s_death_is_seen_without_touching_the_page_and_so_is_its_retur
     nodes.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_two_operators_break_a_pledge_and_see_to_the_mismatch_without_scripts(
     staff_at: StaffAt, nodes: Cluster
 ) -> None:

@@ -6,13 +6,17 @@ from playwright.sync_api import Page
 from tests.browser.journeys import button, fill_in, hold, pay, title, travel_day
 from tests.browser.screens import NARROW, WEIGHT_BYTES_MAX, WIDE, OpenScreen
 from tests.crash.cluster import Cluster
+from tests.thorough import one_in
 
 TABS_MAX = 60
 
 
 @pytest.mark.parametrize(
     ("carrier", "width", "dark", "scripts"),
-    [("AN", WIDE, False, True), ("JG", NARROW, False, True), ("IP", WIDE, True, True), ("AN", NARROW, True, False)],
+    one_in(
+        3,
+        [("AN", WIDE, False, True), ("JG", NARROW, False, True), ("IP", WIDE, True, True), ("AN", NARROW, True, False)],
+    ),
     ids=["mouse", "phone", "dark", "without scripts"],
 )
 def test_a_trip_over_three_airlines_is_bought(
@@ -47,6 +51,7 @@ def test_a_trip_over_three_airlines_is_bought(
     assert len({segment.carrier for segment in reply.booking.segments}) == 3
 
 
+@pytest.mark.thorough
 def test_a_trip_is_bought_by_keyboard_alone(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("AN")
     page, keys = screen.page, screen.page.keyboard

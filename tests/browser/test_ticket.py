@@ -111,6 +111,7 @@ def test_a_trip_is_given_back_in_two_steps_by_keyboard_and_its_history_says_so(
     assert screen.page.url.endswith("/ticket"), "what is given back is not given back again"
 
 
+@pytest.mark.thorough
 def test_a_quote_that_is_not_the_present_one_cancels_nothing(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("JG")
     address = bought(screen, nodes, 8)
@@ -134,6 +135,7 @@ def test_a_ticket_is_accessible_light_and_dark_wide_and_narrow(open_screen: Open
     screen.assert_accessible()
 
 
+@pytest.mark.thorough
 def test_what_was_never_bought_has_no_ticket(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("AN")
     booking = hold(screen, nodes.journeys[3], "12A", "12A", "12A")

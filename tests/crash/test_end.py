@@ -39,6 +39,7 @@ def test_orders_under_way_are_answered_and_new_ones_refused(cluster: Cluster, bo
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_a_node_ends_in_time_though_a_peer_is_dead(cluster: Cluster, booking: BookingId) -> None:
     cluster.kill("JG")
     buy = partial(cluster.buy, booking)
@@ -53,6 +54,7 @@ def test_a_node_ends_in_time_though_a_peer_is_dead(cluster: Cluster, booking: Bo
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_an_idle_node_ends_at_once_though_a_peer_is_dead(cluster: Cluster) -> None:
     cluster.kill("JG")
     begun = time.monotonic()
@@ -62,6 +64,7 @@ def test_an_idle_node_ends_at_once_though_a_peer_is_dead(cluster: Cluster) -> No
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_after_an_orderly_end_a_start_replays_nothing_and_after_a_kill_the_tail_alone(
     cluster: Cluster, booking: BookingId
 ) -> None:

@@ -14,6 +14,7 @@ from ledger.terms import DECIDE_MS, BookingId, CarrierCode, Millis
 from ledger.waiting import WaitState
 from tests.crash.cluster import SOON_MS_MAX, Cluster, Reply, insist, new_booking, until
 from tests.crash.doomed import Point
+from tests.thorough import one_in
 
 pytestmark = pytest.mark.slow
 RACES = 30
@@ -48,19 +49,22 @@ def assert_bought(reply: Reply | None, begun: float) -> None:
 
 @pytest.mark.parametrize(
     ("carrier", "point"),
-    [
-        ("AN", Point.OPENED_UNWRITTEN),
-        ("AN", Point.VOTING),
-        ("AN", Point.VOTE_HEARD),
-        ("AN", Point.COMMIT_UNWRITTEN),
-        ("AN", Point.COMMIT),
-        ("AN", Point.ONE_TOLD),
-        ("AN", Point.SETTLED_UNWRITTEN),
-        ("JG", Point.PLEDGE_UNWRITTEN),
-        ("JG", Point.PLEDGE),
-        ("JG", Point.SALE_UNWRITTEN),
-        ("JG", Point.SALE),
-    ],
+    one_in(
+        4,
+        [
+            ("AN", Point.OPENED_UNWRITTEN),
+            ("AN", Point.VOTING),
+            ("AN", Point.VOTE_HEARD),
+            ("AN", Point.COMMIT_UNWRITTEN),
+            ("AN", Point.COMMIT),
+            ("AN", Point.ONE_TOLD),
+            ("AN", Point.SETTLED_UNWRITTEN),
+            ("JG", Point.PLEDGE_UNWRITTEN),
+            ("JG", Point.PLEDGE),
+            ("JG", Point.SALE_UNWRITTEN),
+            ("JG", Point.SALE),
+        ],
+    ),
 )
 def test_what_is_bought_in_one_step_is_complete_whoever_dies_on_the_way(
     cluster: Cluster, booking: BookingId, carrier: CarrierCode, point: Point
@@ -78,12 +82,15 @@ def test_what_is_bought_in_one_step_is_complete_whoever_dies_on_the_way(
 
 @pytest.mark.parametrize(
     ("carrier", "point"),
-    [
-        ("AN", Point.OPENED),
-        ("AN", Point.GRANT_HEARD),
-        ("JG", Point.HOLD_UNWRITTEN),
-        ("JG", Point.HOLD),
-    ],
+    one_in(
+        4,
+        [
+            ("AN", Point.OPENED),
+            ("AN", Point.GRANT_HEARD),
+            ("JG", Point.HOLD_UNWRITTEN),
+            ("JG", Point.HOLD),
+        ],
+    ),
 )
 def test_a_hold_is_whole_and_can_be_bought_whoever_dies_while_it_is_taken(
     cluster: Cluster, booking: BookingId, carrier: CarrierCode, point: Point
@@ -98,13 +105,16 @@ def test_a_hold_is_whole_and_can_be_bought_whoever_dies_while_it_is_taken(
 
 @pytest.mark.parametrize(
     ("carrier", "point"),
-    [
-        ("AN", Point.VOTING),
-        ("AN", Point.COMMIT),
-        ("JG", Point.PLEDGE_UNWRITTEN),
-        ("JG", Point.PLEDGE),
-        ("JG", Point.SALE_UNWRITTEN),
-    ],
+    one_in(
+        5,
+        [
+            ("AN", Point.VOTING),
+            ("AN", Point.COMMIT),
+            ("JG", Point.PLEDGE_UNWRITTEN),
+            ("JG", Point.PLEDGE),
+            ("JG", Point.SALE_UNWRITTEN),
+        ],
+    ),
 )
 def test_what_was_held_is_sold_whoever_dies_while_it_is_confirmed(
     cluster: Cluster, booking: BookingId, carrier: CarrierCode, point: Point
@@ -120,7 +130,7 @@ def test_what_was_held_is_sold_whoever_dies_while_it_is_confirmed(
     cluster.assert_at_rest()
 
 
-@pytest.mark.parametrize(("carrier", "point"), [("AN", Point.CANCELLED), ("JG", Point.RETURN)])
+@pytest.mark.parametrize(("carrier", "point"), one_in(2, [("AN", Point.CANCELLED), ("JG", Point.RETURN)]))
 def test_what_is_cancelled_is_returned_by_all_whoever_dies_on_the_way(
     cluster: Cluster, booking: BookingId, carrier: CarrierCode, point: Point
 ) -> None:
@@ -132,7 +142,7 @@ def test_what_is_cancelled_is_returned_by_all_whoever_dies_on_the_way(
 
 
 @pytest.mark.parametrize(
-    ("carrier", "point"), [("AN", Point.ABORT_UNWRITTEN), ("AN", Point.ABORT), ("IP", Point.RELEASE)]
+    ("carrier", "point"), one_in(3, [("AN", Point.ABORT_UNWRITTEN), ("AN", Point.ABORT), ("IP", Point.RELEASE)])
 )
 def test_what_one_carrier_refuses_is_let_go_by_all_whoever_dies_on_the_way(
     cluster: Cluster, booking: BookingId, carrier: CarrierCode, point: Point
@@ -170,6 +180,7 @@ def is_held(cluster: Cluster, booking: BookingId, by: CarrierCode) -> bool:
 # ---- the coordinator stays dead ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_carrier_that_was_not_told_learns_the_decision_from_one_that_was(
     cluster: Cluster, booking: BookingId
 ) -> None:
@@ -192,6 +203,7 @@ def test_a_carrier_that_was_not_told_learns_the_decision_from_one_that_was(
     assert sale.at < by_itself, "it asked because its time was up, not because it was started again"
 
 
+@pytest.mark.thorough
 def test_carriers_that_were_not_told_wait_and_say_for_whom(cluster: Cluster, booking: BookingId) -> None:
     buy = partial(cluster.buy, booking)
     with cluster.doomed("AN", Point.COMMIT):
@@ -205,6 +217,7 @@ def test_carriers_that_were_not_told_wait_and_say_for_whom(cluster: Cluster, boo
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_without_a_decision_time_alone_releases_nothing(cluster: Cluster, booking: BookingId) -> None:
     buy = partial(cluster.buy, booking)
     with cluster.doomed("AN", Point.VOTE_HEARD):
@@ -216,6 +229,7 @@ def test_without_a_decision_time_alone_releases_nothing(cluster: Cluster, bookin
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_a_carrier_that_was_never_asked_closes_its_door_and_so_frees_the_other(
     cluster: Cluster, booking: BookingId
 ) -> None:
@@ -247,6 +261,7 @@ def both_in_doubt(cluster: Cluster, booking: BookingId) -> bool:
 # ---- asked about before it was known -------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_restarted_coordinator_that_is_asked_about_an_unknown_booking_refuses_its_traveller_too(
     cluster: Cluster, booking: BookingId
 ) -> None:
@@ -270,6 +285,7 @@ def test_a_presumed_abort_is_on_disk_before_it_is_said(cluster: Cluster, booking
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_a_presumed_abort_that_was_not_said_holds_nevertheless(cluster: Cluster, booking: BookingId) -> None:
     with cluster.doomed("AN", Point.ABORT):
         assert cluster.inquire(booking) is None
@@ -279,6 +295,7 @@ def test_a_presumed_abort_that_was_not_said_holds_nevertheless(cluster: Cluster,
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_a_traveller_and_an_inquiry_that_come_together_hear_the_same(cluster: Cluster) -> None:
     cluster.kill("AN")
     cluster.start("AN")

@@ -7,10 +7,11 @@ import pytest
 
 from tests.crash.blows import suffer
 from tests.crash.cluster import Cluster
+from tests.thorough import size
 
 pytestmark = pytest.mark.slow
 
-KILLS = 5
+KILLS = size(3, 5)
 
 
 def test_whoever_dies_whenever_every_booking_is_whole_and_every_seat_has_one_history(cluster: Cluster) -> None:

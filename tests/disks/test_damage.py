@@ -27,11 +27,12 @@ from tests.disks.carrier import PREFIX
 from tests.disks.images import MEMORY
 from tests.disks.lives import Lives
 from tests.disks.recording import SAID, calls
+from tests.thorough import size
 
 pytestmark = pytest.mark.slow
 
 TIMES = 20 if os.environ.get("PASSCOM_DISKS") == "all" else 1
-FLIPS = 240 * TIMES
+FLIPS = size(60, 240) * TIMES
 """In one file, evenly spread; a cut for every six of them."""
 SPARSE = 800
 """Bits of a small file for each one that is flipped."""

@@ -151,6 +151,7 @@ def test_a_snapshot_that_finds_no_room_is_mentioned_and_nothing_else(
     assert_all_there(node)
 
 
+@pytest.mark.thorough
 def test_a_node_that_is_told_to_end_while_its_disk_is_full_ends_and_says_why(
     node: Cluster, disk: SmallDisk, held: Sequence[BookingId]
 ) -> None:

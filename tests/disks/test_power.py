@@ -18,12 +18,19 @@ from tests.disks.carrier import SCRIPT, Life
 from tests.disks.images import Cuts, Image, Survey, images, survey
 from tests.disks.lives import CREWS, Lives
 from tests.disks.recording import SAID, SHARED_MEMORY, SYNCED, calls
+from tests.thorough import size
 
 pytestmark = pytest.mark.slow
 
-THOROUGH = 10 if os.environ.get("PASSCOM_DISKS") == "all" else 1
-SURVEYS, DRAWS = 4 * THOROUGH, 8
-LIVED_ON = 60 * THOROUGH
+TIMES = 10 if os.environ.get("PASSCOM_DISKS") == "all" else 1
+SURVEYS, DRAWS = size(2, 4) * TIMES, size(2, 8)
+IMAGES_MIN = 31
+"""So many different ones has each draw of a survey at least."""
+LIVED_ON = size(20, 60) * TIMES
+FAILED_ONE_IN = size(4, 1)
+"""Of so many fsyncs one fails."""
+FAILED_IMAGES_MIN = 4
+"""So many has each failed fsync at least, taken together."""
 SHOWN = 5
 
 
@@ -79,7 +86,7 @@ def test_after_a_power_cut_everything_acknowledged_is_there(lives: Lives, survey
     print(f"{found.images} images after a power cut")
     assert not found.lost, "\n".join(found.lost[:SHOWN])
     assert not found.stopped, "\n".join(found.stopped[:SHOWN])
-    assert found.images > 1_000
+    assert found.images > IMAGES_MIN * DRAWS * SURVEYS
 
 
 def test_after_a_power_cut_the_node_goes_on_as_if_nothing_had_happened(lives: Lives) -> None:
@@ -111,15 +118,15 @@ def test_what_a_failed_fsync_may_have_lost_was_never_acknowledged(lives: Lives, 
     undisturbed = lives.new(fault="- 0")
     assert lives.live(undisturbed).code == 0
     cuts = []
-    for number in fsyncs(undisturbed):
+    for number in fsyncs(undisturbed)[::FAILED_ONE_IN]:
         life = lives.new(fault=f"e {number}")
         lives.live(life)
-        cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // THOROUGH))
+        cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // TIMES))
     found = surveyed(surveyors, lives, cuts)
     print(f"{found.images} images after {len(cuts)} failed fsyncs and a power cut")
     assert not found.lost, "\n".join(found.lost[:SHOWN])
     assert not found.stopped, "\n".join(found.stopped[:SHOWN])
-    assert found.images > 300
+    assert found.images > FAILED_IMAGES_MIN * len(cuts)
 
 
 def fsyncs(life: Life) -> list[int]:

@@ -21,11 +21,12 @@ from airline_node.fleet import HOST
 from airline_node.openapi import PATH_PARAMETERS, Route
 from airline_node.routes import ROUTES
 from tests.doors.lone import FLIGHTS, TOKENS, LoneNode, new_booking, order
+from tests.thorough import one_in, size
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = settings(
-    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=size(10, 40), derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 PROMISES = (
     "not_a_server_error",
@@ -61,7 +62,10 @@ def takes_nothing(route: Route) -> bool:
     return not (route.query or route.body or any(f"{{{name}}}" in route.path for name in PATH_PARAMETERS))
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=named)
+TAKING = [route for route in ROUTES if not takes_nothing(route)]
+
+
+@pytest.mark.parametrize("route", one_in(3, ([route] for route in ROUTES)), ids=map(named, ROUTES))
 def test_what_the_document_allows_is_answered_as_it_says(node: LoneNode, route: Route) -> None:
     for booking in THERE_ARE["booking"][:HELD]:
         node.ask("PUT", f"/api/bookings/{booking}", orjson.dumps(order(FLIGHTS[2])))
@@ -70,7 +74,7 @@ def test_what_the_document_allows_is_answered_as_it_says(node: LoneNode, route: 
     assert expected in answered, "requests that all fail prove little"
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if not takes_nothing(route)], ids=named)
+@pytest.mark.parametrize("route", one_in(3, ([route] for route in TAKING)), ids=map(named, TAKING))
 def test_what_the_document_does_not_allow_is_refused(node: LoneNode, route: Route) -> None:
     assert statuses(node, route, shown_by(node), GenerationMode.NEGATIVE)
 

@@ -156,6 +156,7 @@ STALLED_BODIES: Mapping[str, bytes] = {
 STALLED_HEADS: Mapping[str, bytes] = {"nothing": b"", "half a header": PUT + b"X-Slow: 1"}
 
 
+@pytest.mark.thorough
 def test_whoever_stops_sending_is_cut_off_in_time(node: LoneNode) -> None:
     at_its_doors: list[tuple[str, Callable[[], socket.socket], bytes, Millis]] = [
         *((what, node.connect, sent, CUT_OFF_MS_MAX) for what, sent in STALLED_BODIES.items()),

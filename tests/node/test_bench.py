@@ -391,7 +391,7 @@ def test_a_run_sells_audits_and_reports(tmp_path: Path) -> None:
     assert any(journal(tmp_path / "data" / "run" / "AN"))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_nodes_that_run_already_are_measured_and_audited_too(tmp_path: Path) -> None:
     with started(tmp_path) as nodes:
         tokens = tmp_path / "tokens.json"
@@ -405,7 +405,7 @@ def test_nodes_that_run_already_are_measured_and_audited_too(tmp_path: Path) -> 
     assert figures["bytes_per_order"] is None, "nobody knows where their files lie"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_nothing_is_left_behind_when_it_is_told_to_end(tmp_path: Path) -> None:
     program = "import typer; from airline_node.bench.command import bench; a = typer.Typer(); a.command()(bench); a()"
     with subprocess.Popen([sys.executable, "-c", program, "--data", str(tmp_path)], stdout=subprocess.DEVNULL) as run:
@@ -429,7 +429,7 @@ def test_nobody_at_the_address_is_trouble_with_a_sentence() -> None:
         elsewhere(["localhost"], Tokens("", ""))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_long_log_is_one_that_a_node_can_have_written(tmp_path: Path) -> None:
     with Crew[str](fill, [(tmp_path, "IP", 9_000)]) as crew:
         assert crew.results(lambda _: None) == ["IP"]
@@ -440,7 +440,7 @@ def test_a_long_log_is_one_that_a_node_can_have_written(tmp_path: Path) -> None:
     assert any(flight.taken for flight in rebuilt.ledger.flights.values())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_grows_is_measured_at_every_size(tmp_path: Path) -> None:
     def clock() -> int:
         return time.time_ns() // 1_000_000

@@ -271,7 +271,7 @@ def timed(past: Past) -> float:
 SETTLED = 20_000
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_settled_bookings_take_no_memory(tmp_path: Path) -> None:
     past = Past(tmp_path)
     past.write([record for number in range(SETTLED) for record in whole_life(f"booking-{number:012d}")])

@@ -6,8 +6,9 @@ import pytest
 
 from tests.simulator.planted import FAULTS, planted
 from tests.simulator.run import live, live_some, replay
+from tests.thorough import size
 
-SEEDS = 12
+SEEDS = size(6, 12)
 TOGETHER = 3
 
 
