@@ -21,7 +21,7 @@ test: $(VENV)/dev.stamp
 
 # What can be known in under half a minute: the rules, the tables, the first simulator.
 fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -68,6 +68,7 @@ def test_what_cannot_have_happened_does_not(history: list[Operation]) -> None:
     assert not linearizable(history)
 
 
+@pytest.mark.slow
 def test_a_long_history_is_judged_in_no_time() -> None:
     turns = [(f"traveller {n}", 10.0 * n) for n in range(300)]
     history = [

@@ -236,6 +236,7 @@ def test_mixed_travellers_search_hold_and_then_confirm_or_cancel() -> None:
     assert seen.denied
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_trouble_at_once() -> None:
     with Crew[int](_die, [()]) as crew, pytest.raises(BenchTrouble, match="died"):
         crew.first()
