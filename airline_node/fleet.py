@@ -19,6 +19,12 @@ PEER_PORTS_ABOVE = 100
 """A node's peer port, above its public one."""
 PORT_BASE_MAX = 65_535 - 2 * PEER_PORTS_ABOVE
 
+LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""For a node's environment: its many small objects lie in memory pages of 2 MiB, which glibc asks Linux for.
+
+With Python's own allocator and pages of 4 KiB a processor spends a tenth of its time and more on finding them. What
+knows neither of the two takes no notice."""
+
 
 class FleetTrouble(Exception):
     """The nodes cannot be started here, or not be found. The text is a sentence with the remedy."""
@@ -108,7 +114,7 @@ def tokens_of(folder: Path) -> Tokens:
 
 
 def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str, str]:
-    """The settings of one node, as `airline_node.config` reads them."""
+    """The settings of one node, as `airline_node.config` reads them, and how it is to use memory."""
     others = [peer for peer in fleet.carriers if peer != carrier]
     tls = certificates.files(fleet.certificates, carrier)
     return {
@@ -126,6 +132,7 @@ def environment(fleet: Fleet, carrier: CarrierCode, tokens: Tokens) -> dict[str,
         "PASSCOM_LOG": "text",  # a person reads these files
         "PASSCOM_SIGNING_KEY": str(keys.private_file(fleet.keys, carrier)),
         "PASSCOM_LOG_KEYS": str(fleet.keys / keys.KEYS_FILE),
+        **LARGE_PAGES,
     }
 
 
