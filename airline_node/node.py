@@ -19,6 +19,7 @@ from typing import Protocol, TypeAlias, cast
 from msgspec import structs
 
 from airline_node.figures import Timings
+from airline_node.pace import Pace
 from airline_node.thinker import Asker, Entry, Said, Thinker
 from airline_node.writer import Keep, Log, Writer
 from ledger.events import FlightScheduled, Recorded
@@ -98,6 +99,7 @@ class Node:
         self._on_written = written
         self._on_moved = moved
         self._thinker = Thinker(ledger, journal, replayed)
+        self._pace = Pace()
         self._writer = Writer(journal, position, keep)
         self._inbox: deque[Entry] = deque()
         self._commands = 0
@@ -122,14 +124,18 @@ class Node:
         loop, asker = asyncio.get_running_loop(), self._put([command], INBOX_MAX)
         # Cheaper than asyncio.timeout, and every order has one (docs/performance.md).
         begun, alarm = loop.time(), loop.call_later(wait_ms / 1000, _run_out, asker)
+        among, decided = self._pace.begin(), False
         try:
             [answer] = await asker
+            decided = not isinstance(command, ReadBooking)
         except TimeoutError:
             [answer] = await self._so_far(command)
         finally:
             alarm.cancel()
             self._thinker.no_longer_late(command.booking, asker)
-            self.orders.note(loop.time() - begun)
+            took_s = loop.time() - begun
+            self.orders.note(took_s)
+            self._pace.end(among, 1000 * took_s, decided=decided)
         return cast(TravellerAnswer, answer)
 
     async def _so_far(self, command: TravellerCommand) -> Sequence[Answer]:
@@ -165,8 +171,8 @@ class Node:
 
     @property
     def crowded(self) -> bool:
-        """The inbox is full: better to turn travellers away before anything is done for them."""
-        return self._commands >= INBOX_MAX
+        """Better to turn travellers away before anything is done for them: they would wait too long or have no room."""
+        return self._commands >= INBOX_MAX or self._pace.crowded
 
     @property
     def full(self) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, Self, TypeVar, cast
 
 from airline_node.config import Address
 from ledger.terms import Millis
@@ -38,7 +38,7 @@ class Line(asyncio.Protocol):
         self._asker: asyncio.Future[Reply] | None = None
 
     @classmethod
-    async def to(cls, address: Address) -> "Line":
+    async def to(cls, address: Address) -> Self:
         """Raises `OSError` if nobody answers there."""
         _, line = await asyncio.get_running_loop().create_connection(cls, address.host, address.port)
         return line

@@ -1,9 +1,11 @@
 """The only writer: write, then speak; and whoever asked hears the truth, or that it is not known."""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
+from airline_node import pace
 from airline_node.node import Busy, Stopped
 from ledger.events import BookingOpened, BookingSettled, HoldReleased, SeatHeld
 from ledger.ledger import Ledger
@@ -177,6 +179,22 @@ async def test_a_full_inbox_refuses_travellers_and_nothing_happened_and_peers_ar
     house.disk.may_write.set()
     await soon(asyncio.gather(*orders, heard))
     assert isinstance(await house.read(IDA), Refusal)
+
+
+@at_work()
+async def test_a_node_whose_orders_take_too_long_is_crowded_until_they_are_answered(house: Andorinha) -> None:
+    with patch.multiple(pace, CROWD_MIN=1, WAIT_MS_MAX=0):
+        await house.buy(RUI)
+        await house.read(RUI)
+        crowded = [house.node.crowded]
+        house.disk.may_write.clear()
+        order = house.buy(EVA)
+        await turns()
+        crowded.append(house.node.crowded)
+        house.disk.may_write.set()
+        await soon(order)
+        crowded.append(house.node.crowded)
+    assert crowded == [False, True, False]
 
 
 @at_work()

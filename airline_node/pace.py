@@ -1,0 +1,45 @@
+"""How many travellers' orders are under way, and whether one more would still be answered in good time.
+
+More orders than a node can decide do not only wait: carriers must vote within `DECIDE_MS`, so when all wait for longer
+than that, all are aborted, and a node that is asked for three times what it can sell sells hardly anything. So what is
+limited is the time that a new order would take, worked out from those before it: as long as they took, for each that
+was under way when they came. A dead carrier, whose orders all run into their time limit, slows nobody by this: orders
+that hear a decision are what is measured, and those are as quick as ever, among more.
+"""
+
+from ledger.terms import DECIDE_MS, Millis
+
+ORDERS_MAX = 4_000
+"""Under way at a node, whatever their pace; each takes memory."""
+CROWD_MIN = 64
+"""So few are never too many: they fill every batch, and only so many show how long each takes."""
+WAIT_MS_MAX: Millis = DECIDE_MS // 2
+WEIGHT = 1 / 64
+"""Of the newest order in the measure of all."""
+
+
+class Pace:
+    """`under_way` counts what was begun and not ended."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._each_ms = 0.0
+
+    @property
+    def crowded(self) -> bool:
+        """One more order would wait for too long, or there are too many."""
+        if self.under_way < CROWD_MIN:
+            return False
+        return self.under_way * self._each_ms > WAIT_MS_MAX or self.under_way >= ORDERS_MAX
+
+    def begin(self) -> int:
+        """An order comes; how many are under way with it, for `end`."""
+        self.under_way += 1
+        return self.under_way
+
+    def end(self, among: int, took_ms: float, *, decided: bool) -> None:
+        """It is answered, or nobody waits for it any more. One that ran into its time limit tells nothing of others."""
+        self.under_way -= 1
+        if decided and among >= CROWD_MIN and took_ms < DECIDE_MS:
+            each_ms = took_ms / among
+            self._each_ms += (each_ms - self._each_ms) * (WEIGHT if self._each_ms else 1)

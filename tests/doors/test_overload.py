@@ -1,0 +1,25 @@
+"""More travellers than three nodes can serve: whoever is not sold a journey is told at once that nothing has happened.
+
+What of the best rate is still sold, `python -m tests.doors.overload` measures on a quiet machine.
+"""
+
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress
+
+from tests.doors.overload import overload
+
+TIMES = 4.0
+SECONDS = 10.0
+
+
+@pytest.mark.thorough
+def test_an_overload_is_sold_to_or_turned_away_and_no_booking_is_lost(tmp_path: Path) -> None:
+    with Progress(disable=True) as progress:
+        seen = overload(tmp_path, users=96, bookings=9_000, times=TIMES, seconds=SECONDS, progress=progress)
+    print(f"{len(seen.answered.sold)} sold, {len(seen.answered.shed)} turned away, {seen.kept:.0%} of the best")
+    assert not seen.answered.other
+    assert not seen.findings
+    assert seen.answered.sold, "a run in which nothing was sold proves nothing"
+    assert seen.answered.shed, "it was no overload"
