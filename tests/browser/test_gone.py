@@ -14,7 +14,7 @@ from tests.browser.screens import NARROW, WIDE, OpenScreen, Screen
 from tests.crash.cluster import SOON_MS_MAX, Cluster, insist, new_booking, until
 
 SEATS = msgspec.json.Decoder(SeatsAnswer)
-GONE = "Seat {}, which you had chosen, has just been taken. Please choose another."
+GONE = "Seat {}, which you had chosen, is no longer free. Please choose another."
 WITH_AND_WITHOUT = pytest.mark.parametrize(
     ("width", "scripts"), [(WIDE, True), (NARROW, False)], ids=["wide", "phone, without scripts"]
 )
@@ -82,7 +82,7 @@ def test_a_seat_that_has_gone_on_another_flight_leads_there_and_is_not_held(
     screen = open_screen("IP", width=width, scripts=scripts)
     screen.go(seats_path(flights, (seat, seat, seat), leg=2))
     number = flights[0].partition("/")[0]
-    words = f"Seat {seat} on {number}, which you had chosen, has just been taken. Please choose another."
+    words = f"Seat {seat} on {number}, which you had chosen, is no longer free. Please choose another."
     assert said(screen) == words
     expect(screen.page.get_by_role("button", name="Hold")).to_have_count(0)
     button(screen.page, "Next flight").click()
@@ -95,7 +95,7 @@ def test_a_party_keeps_the_seats_that_are_still_free(open_screen: OpenScreen, no
     take(nodes, flight, "17A")
     screen = open_screen("IP", language="pt-BR")
     screen.go(seats_path((flight,), ("17A.17C",), passengers=2))
-    assert said(screen).startswith("O assento 17A, que você tinha escolhido, acaba de ser ocupado.")
+    assert said(screen).startswith("O assento 17A, que você tinha escolhido, não está mais livre.")
     assert screen.page.locator("#s-17C input").is_checked()
     assert screen.page.locator("#picked").inner_text() == "17C"
 

@@ -105,12 +105,12 @@ def _gone_faults(chosen: Chosen, number: int, gone: Sequence[Sequence[SeatNo]]) 
     faults = {}
     for n, (leg, seats) in enumerate(zip(chosen.legs, gone, strict=True)):
         if n == number and len(seats) == 1:
-            words = _("Seat {seat}, which you had chosen, has just been taken. Please choose another.")
+            words = _("Seat {seat}, which you had chosen, is no longer free. Please choose another.")
             faults["seats"] = words.format(seat=seats[0])
         elif seats:
             words = ngettext(
-                "Seat {seats} on {flight}, which you had chosen, has just been taken. Please choose another.",
-                "Seats {seats} on {flight}, which you had chosen, have just been taken. Please choose others.",
+                "Seat {seats} on {flight}, which you had chosen, is no longer free. Please choose another.",
+                "Seats {seats} on {flight}, which you had chosen, are no longer free. Please choose others.",
                 len(seats),
             )
             faults["seats" if n == number else f"leg-{n}"] = words.format(
