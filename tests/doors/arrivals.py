@@ -7,7 +7,7 @@ connection to itself while it asks, asks once, and takes what it is answered.
 import asyncio
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from http import HTTPStatus
 from itertools import count
 from typing import Protocol
@@ -27,7 +27,10 @@ LATER = re.compile(rb"\r\nretry-after:[ \t]*[1-9][0-9]*\r\n", re.IGNORECASE)
 
 
 class Arrivals(Struct, frozen=True, kw_only=True):
-    """So many a second for so long, at each address in turn. `orders` are indices into `journeys`, one a traveller."""
+    """So many a second for so long, at each address in turn. `orders` are indices into `journeys`, each sold once.
+
+    One that was turned away is there for a later traveller. Raises `AssertionError` when there is none left.
+    """
 
     addresses: tuple[Address, ...]
     per_second: float
@@ -77,6 +80,7 @@ class _Doors:
     def __init__(self, work: Arrivals, to: Link) -> None:
         self._work = work
         self._to = to
+        self._wanted = deque(work.orders)
         self._idle: dict[Address, list[_Line]] = {address: [] for address in work.addresses}
         self._bodies = [_body(journey.flights) for journey in work.journeys]
         self._under_way: set[asyncio.Task[None]] = set()
@@ -112,11 +116,12 @@ class _Doors:
     async def _ask(self, number: int) -> None:
         work, booking, came = self._work, str(uuid4()), time.perf_counter()
         address = work.addresses[number % len(work.addresses)]
-        body = self._bodies[work.orders[number % len(work.orders)]]
+        assert self._wanted, "sold out: a rate can be measured only while there is something to sell"
+        order = self._wanted.popleft()
         idle = self._idle[address]
         try:
             line = idle.pop() if idle else await _Line.to(address)
-            reply = await line.ask(request("PUT", f"/api/bookings/{booking}", address, body))
+            reply = await line.ask(request("PUT", f"/api/bookings/{booking}", address, self._bodies[order]))
         except OSError as wrong:  # TimeoutError is one
             self.answered.other[f"no answer: {type(wrong).__name__}"] += 1
             return
@@ -130,6 +135,7 @@ class _Doors:
                 self.answered.sold[booking] = when
             case HTTPStatus.SERVICE_UNAVAILABLE if said["known"] and line.later:
                 self.answered.shed[booking] = when
+                self._wanted.append(order)
             case status:
                 self.answered.other[f"{status} {said.get('error') or said.get('status')}"] += 1
 

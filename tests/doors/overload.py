@@ -50,7 +50,7 @@ def overload(folder: Path, *, users: int, bookings: int, times: float, seconds: 
     with started(folder) as nodes:
         wanted = Wanted(users=users, bookings=bookings, carriers=CARRIERS, mode=Mode.SPREAD)
         asked = plan(wanted, nodes[0], time.time_ns() // 1_000_000, progress)
-        crowd = Goods(asked.journeys, asked.orders[: bookings // 3])
+        crowd = Goods(asked.journeys, asked.orders[: bookings // 5])
         seen, _ = let_loose(wanted, crowd, [node.address for node in nodes], "At their best", progress)
         assert rest(nodes), "the nodes do not come to rest"
         best = len(seen.confirmed) / seen.seconds
@@ -59,7 +59,7 @@ def overload(folder: Path, *, users: int, bookings: int, times: float, seconds: 
             per_second=times * best,
             seconds=seconds,
             journeys=asked.journeys,
-            orders=asked.orders[bookings // 3 :],
+            orders=asked.orders[bookings // 5 :],
         )
         answered = _offer(work, progress)
         assert rest(nodes), "the nodes do not come to rest"
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=3.0, help="the best rate")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--users", type=int, default=256, help="in the closed crowd that finds the best rate")
-    parser.add_argument("--bookings", type=int, default=18_000, help="that are on sale in all")
+    parser.add_argument("--bookings", type=int, default=24_000, help="that are on sale in all")
     chosen = vars(parser.parse_args())
     resource.setrlimit(resource.RLIMIT_NOFILE, most_files())
     rounds = []
