@@ -13,7 +13,8 @@ ORDERS_MAX = 4_000
 """Under way at a node, whatever their pace; each takes memory."""
 CROWD_MIN = 64
 """So few are never too many: they fill every batch, and only so many show how long each takes."""
-WAIT_MS_MAX: Millis = DECIDE_MS // 2
+WAIT_MS_MAX: Millis = DECIDE_MS // 3
+"""Well below `DECIDE_MS`: the measure is as old as the wait of the orders that it is taken from."""
 WEIGHT = 1 / 64
 """Of the newest order in the measure of all."""
 

@@ -99,7 +99,8 @@ class _Doors:
             await asyncio.sleep(max(0, due_s - (time.perf_counter() - self._begun)))
             late_ms = round(1000 * (time.perf_counter() - self._begun - due_s))
             self.answered.late_ms_max = max(self.answered.late_ms_max, late_ms)
-            traveller = asyncio.create_task(self._ask(number))
+            assert self._wanted, "sold out: a rate can be measured only while there is something to sell"
+            traveller = asyncio.create_task(self._ask(number, self._wanted.popleft()))
             self._under_way.add(traveller)
             traveller.add_done_callback(self._under_way.discard)
             self.answered.came += 1
@@ -113,11 +114,9 @@ class _Doors:
                 line.close()
         self._to.send(self.answered)
 
-    async def _ask(self, number: int) -> None:
+    async def _ask(self, number: int, order: int) -> None:
         work, booking, came = self._work, str(uuid4()), time.perf_counter()
         address = work.addresses[number % len(work.addresses)]
-        assert self._wanted, "sold out: a rate can be measured only while there is something to sell"
-        order = self._wanted.popleft()
         idle = self._idle[address]
         try:
             line = idle.pop() if idle else await _Line.to(address)

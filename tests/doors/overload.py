@@ -32,15 +32,20 @@ WARM_MS: Millis = 3_000
 """Before that, what an overload does has not shown yet."""
 KEPT_MIN = 0.9
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, width=130)
 
 
 class Overload(Struct, frozen=True, kw_only=True):
-    """How it went. Rates are of sold journeys a second."""
+    """How it went. Rates are of sold journeys a second.
+
+    `kept` is the part of the best rate that is still sold; `kept_cpu` the same of what the nodes sell for a second of
+    their processors' time, turning away included, which other programs on the machine disturb less.
+    """
 
     best: float
     offered: float
     kept: float
+    kept_cpu: float
     answered: Answered
     findings: Sequence[Finding]
 
@@ -51,9 +56,10 @@ def overload(folder: Path, *, users: int, bookings: int, times: float, seconds: 
         wanted = Wanted(users=users, bookings=bookings, carriers=CARRIERS, mode=Mode.SPREAD)
         asked = plan(wanted, nodes[0], time.time_ns() // 1_000_000, progress)
         crowd = Goods(asked.journeys, asked.orders[: bookings // 5])
+        before = _cpu_seconds(nodes)
         seen, _ = let_loose(wanted, crowd, [node.address for node in nodes], "At their best", progress)
         assert rest(nodes), "the nodes do not come to rest"
-        best = len(seen.confirmed) / seen.seconds
+        best, between = len(seen.confirmed) / seen.seconds, _cpu_seconds(nodes)
         work = Arrivals(
             addresses=tuple(node.address for node in nodes),
             per_second=times * best,
@@ -63,15 +69,21 @@ def overload(folder: Path, *, users: int, bookings: int, times: float, seconds: 
         )
         answered = _offer(work, progress)
         assert rest(nodes), "the nodes do not come to rest"
+        after = _cpu_seconds(nodes)
     window_s = seconds - WARM_MS / 1000
     sold = sum(WARM_MS <= at < 1000 * seconds for at, _ in answered.sold.values())
     return Overload(
         best=best,
         offered=answered.came / seconds,
         kept=sold / window_s / best,
+        kept_cpu=len(answered.sold) / (after - between) / (len(seen.confirmed) / (between - before)),
         answered=answered,
         findings=_findings(nodes, seen, answered),
     )
+
+
+def _cpu_seconds(nodes: Sequence[Node]) -> float:
+    return sum(seconds for node in nodes if (seconds := node.spent().cpu_seconds) is not None)
 
 
 def _offer(work: Arrivals, progress: Progress) -> Answered:
@@ -95,13 +107,16 @@ def _findings(nodes: Sequence[Node], seen: Outcomes, answered: Answered) -> list
 
 
 def table(rounds: Sequence[Overload]) -> Table:
-    shown = Table("best/s", "offered/s", "kept", "sold", "503", "else", "ms sold p50", "p99", "ms 503 p99", "late ms")
+    shown = Table(
+        "best/s", "offered/s", "kept", "by cpu", "sold", "503", "else", "p50 ms", "p99 ms", "503 p99", "late ms"
+    )
     for one in rounds:
         told = one.answered
         sold, shed = (sorted(ms for _, ms in each.values()) or [0] for each in (told.sold, told.shed))
         shown.add_row(
             *(f"{figure:,.0f}" for figure in (one.best, one.offered)),
             f"{one.kept:.0%}",
+            f"{one.kept_cpu:.0%}",
             *(f"{figure:,}" for figure in (len(told.sold), len(told.shed), told.other.total())),
             *(str(ms[int(share * len(ms))]) for ms, share in ((sold, 0.5), (sold, 0.99), (shed, 0.99))),
             str(told.late_ms_max),
