@@ -149,19 +149,23 @@ class VaultFile:
                 more.append(waiting)
         return more
 
-    def _transact(self, batch: Sequence[Ask[Any]]) -> Sequence[object]:
-        """Do all of it, kind by kind, and answer in the batch's order."""
+    def _transact(self, batch: Sequence[Ask[Any]]) -> Sequence[Any]:
+        with self.connection.begin():
+            answers = self._do(batch)
+        if any(ask.erases for ask in batch):
+            self._empty_log()
+        return answers
+
+    def _do(self, batch: Sequence[Ask[Any]]) -> Sequence[Any]:
+        """All of it, kind by kind; answers in the batch's order."""
         kinds: dict[type[Ask[Any]], list[int]] = {}
         for place, ask in enumerate(batch):
             kinds.setdefault(type(ask), []).append(place)
-        answers: list[object] = [None] * len(batch)
-        with self.connection.begin():
-            for kind, places in kinds.items():
-                told = kind.together(self.connection, [batch[place] for place in places])
-                for place, answer in zip(places, told, strict=True):
-                    answers[place] = answer
-        if any(kind.erases for kind in kinds):
-            self._empty_log()
+        answers: list[Any] = [None] * len(batch)
+        for kind, places in kinds.items():
+            told = kind.together(self.connection, [batch[place] for place in places])
+            for place, answer in zip(places, told, strict=True):
+                answers[place] = answer
         return answers
 
     def _empty_log(self) -> None:

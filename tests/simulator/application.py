@@ -246,11 +246,10 @@ class SimulatedFile(VaultFile):
         self.connection = self._engine.connect()
         TABLES.create_all(self.connection)
 
-    async def ask(self, ask: Ask[T]) -> T:
+    async def ask_all(self, asks: Sequence[Ask[T]]) -> Sequence[T]:
         await asyncio.sleep(here().world.chance.random() * VAULT_S)
         with self.connection.begin_nested():
-            [answer] = type(ask).together(self.connection, [ask])
-        return answer
+            return self._do(asks)
 
 
 class SimulatedVault(Vault):
@@ -264,9 +263,9 @@ class SimulatedVault(Vault):
         await self._take_time()
         return self._kept.setdefault(booking, travellers)
 
-    async def travellers(self, booking: BookingId) -> Travellers | None:
+    async def all_travellers(self, bookings: Sequence[BookingId]) -> Sequence[Travellers | None]:
         await self._take_time()
-        return self._kept.get(booking)
+        return [self._kept.get(booking) for booking in bookings]
 
     def fingerprint(self, body: bytes) -> str:
         return hmac.digest(b"of all carriers", body, "sha256").hex()
