@@ -3,7 +3,8 @@
 More orders than a node can decide do not only wait: carriers must vote within `DECIDE_MS`, so when all wait for longer
 than that, all are aborted, and a node that is asked for three times what it can sell sells hardly anything. So what is
 limited is the time that a new order would take, worked out from those before it: as long as they took, for each that
-was under way when they came. A dead carrier, whose orders all run into their time limit, slows nobody by this: orders
+was under way with them (when they came or when they were answered, whichever was more: of a crowd that comes at once the
+first wait for those behind them too). A dead carrier, whose orders all run into their time limit, slows nobody by this: orders
 that hear a decision are what is measured, and those are as quick as ever, among more.
 """
 
@@ -15,7 +16,7 @@ CROWD_MIN = 64
 """So few are never too many: they fill every batch, and only so many show how long each takes."""
 WAIT_MS_MAX: Millis = DECIDE_MS // 3
 """Well below `DECIDE_MS`: the measure is as old as the wait of the orders that it is taken from."""
-WEIGHT = 1 / 64
+WEIGHT = 1 / 512
 """Of the newest order in the measure of all."""
 
 
@@ -40,7 +41,8 @@ class Pace:
 
     def end(self, among: int, took_ms: float, *, decided: bool) -> None:
         """It is answered, or nobody waits for it any more. One that ran into its time limit tells nothing of others."""
+        most = max(among, self.under_way)
         self.under_way -= 1
-        if decided and among >= CROWD_MIN and took_ms < DECIDE_MS:
-            each_ms = took_ms / among
+        if decided and most >= CROWD_MIN and took_ms < DECIDE_MS:
+            each_ms = took_ms / most
             self._each_ms += (each_ms - self._each_ms) * (WEIGHT if self._each_ms else 1)

@@ -18,15 +18,24 @@ def test_nobody_is_turned_away_before_it_is_known_how_long_an_order_takes() -> N
 
 def test_when_a_new_order_would_wait_too_long_it_is_turned_away_and_taken_again_later() -> None:
     pace, each_ms = Pace(), 20
-    for among in crowd(pace, CROWD_MIN):
-        pace.end(among, among * each_ms, decided=True)
-    assert pace.under_way == 0
-    crowd(pace, WAIT_MS_MAX // each_ms)
+    waiting = crowd(pace, CROWD_MIN)
+    for _ in range(CROWD_MIN):
+        pace.end(CROWD_MIN, CROWD_MIN * each_ms, decided=True)
+        pace.begin()
+    crowd(pace, WAIT_MS_MAX // each_ms - len(waiting))
     crowded = [pace.crowded]
     last = pace.begin()
     crowded.append(pace.crowded)
     pace.end(last, WAIT_MS_MAX, decided=True)
     assert [*crowded, pace.crowded] == [False, True, False]
+
+
+def test_a_crowd_that_comes_at_once_is_no_slower_for_its_first_than_for_its_last() -> None:
+    pace = Pace()
+    for among in crowd(pace, 500):
+        pace.end(among, 1_500, decided=True)
+    crowd(pace, 500)
+    assert not pace.crowded
 
 
 def test_so_few_as_fill_a_batch_are_taken_however_slow_the_node_is() -> None:
