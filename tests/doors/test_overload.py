@@ -10,14 +10,14 @@ from rich.progress import Progress
 
 from tests.doors.overload import overload
 
-TIMES = 4.0
-SECONDS = 5.0
+TIMES = 3.0
+SECONDS = 7.0
 
 
 @pytest.mark.thorough
 def test_an_overload_is_sold_to_or_turned_away_and_no_booking_is_lost(tmp_path: Path) -> None:
     with Progress(disable=True) as progress:
-        seen = overload(tmp_path, users=96, bookings=14_000, times=TIMES, seconds=SECONDS, progress=progress)
+        seen = overload(tmp_path, users=96, bookings=30_000, times=TIMES, seconds=SECONDS, progress=progress)
     print(f"{len(seen.answered.sold)} sold, {len(seen.answered.shed)} turned away, {seen.kept:.0%} of the best")
     assert not seen.answered.other
     assert not seen.findings
