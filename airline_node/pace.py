@@ -3,9 +3,11 @@
 More orders than a node can decide do not only wait: carriers must vote within `DECIDE_MS`, so when all wait for longer
 than that, all are aborted, and a node that is asked for three times what it can sell sells hardly anything. So what is
 limited is the time that a new order would take, worked out from those before it: as long as they took, for each that
-was under way with them (when they came or when they were answered, whichever was more: of a crowd that comes at once the
-first wait for those behind them too). A dead carrier, whose orders all run into their time limit, slows nobody by this: orders
-that hear a decision are what is measured, and those are as quick as ever, among more.
+was under way with them. That is counted when they came and when they were answered, and the greater number holds: of a
+crowd that comes at once, the first wait for those behind them too.
+
+A dead carrier, whose orders all run into their time limit, slows nobody by this: orders that hear a decision are what
+is measured, and those are as quick as ever, among more.
 """
 
 from ledger.terms import DECIDE_MS, Millis
