@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-# The tests of one file, which may have nodes or counts in common, stay together. Three processes keep two cores at work:
-# many a test waits for what it has killed.
-SHARED_OUT := -n 3 --dist loadfile
+# The tests of one file, which may have nodes or counts in common, stay together; files are taken in their order, for the
+# long ones stand first in it. Three processes keep two cores at work: many a test waits for what it has killed.
+SHARED_OUT := -n 3 --dist loadfile --no-loadscope-reorder
 # THOROUGH=1 (or CI) runs what is marked `thorough` too; it reaches pytest as a variable of the environment.
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
