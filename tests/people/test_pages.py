@@ -69,9 +69,10 @@ def test_what_a_browser_says_of_its_own_address_buys_no_tries(configs: Configs) 
 
     async def story() -> None:
         async with open_for_business(config), new_session() as session:
-            tries = [Browser(session, config, f"198.51.100.{n}").post("/login", ANA) for n in range(FREE_TRIES + 1)]
+            tries = [Browser(session, config, f"198.51.100.{n}").post("/login", ANA) for n in range(FREE_TRIES + 4)]
             told = [(await one).status for one in tries]
-            assert told[-1] == HTTPStatus.TOO_MANY_REQUESTS
+            # On a slow machine the first wait of a second may be over by the next try; those after it are longer.
+            assert HTTPStatus.TOO_MANY_REQUESTS in told[FREE_TRIES:]
 
     lived(story)
 
