@@ -54,6 +54,7 @@ class Ask(Struct, Generic[T], frozen=True, eq=False):
     """What it removes must not stay readable in the write-ahead log either."""
 
     def do(self, connection: Connection) -> T:
+        """A kind has this, or `together` for all at once; a Struct cannot be an ABC, which would say so."""
         raise NotImplementedError
 
     @classmethod
