@@ -10,6 +10,14 @@ import struct
 from pathlib import Path
 from typing import Final
 
+TO_DISK: Final = "PRAGMA wal_checkpoint(PASSIVE)"
+"""For every file that is opened, once it is durable and before anything is said on the strength of it.
+
+What a killed process wrote and did not fsync is read back like all else, and a power cut still takes it away: without
+this, an order whose repeat finds that all is kept already is acknowledged and then lost. It does nothing if a living
+process is about the same: what that one shows to others it has fsynced.
+"""
+
 INDEX_HEADER: Final = struct.Struct("=12xB3xI12x8s8x")
 """Is it initialized? How many frames are committed, and the salts of this log."""
 MOVED: Final = struct.Struct("=I")

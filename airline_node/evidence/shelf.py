@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from airline_node.evidence.notes import Note, Signature, parse
+from airline_node.wal import TO_DISK
 from ledger.terms import Millis
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Shelf:
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=WAIT_S)
             self._database.execute("PRAGMA journal_mode=wal")
             self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute(TO_DISK).fetchall()
             self._database.executescript(SCHEMA)
         except (OSError, sqlite3.Error) as trouble:
             raise ShelfTrouble(f"{path}: {trouble}") from trouble

@@ -18,7 +18,7 @@ from eventsourcing.sqlite import (
 
 from airline_node.journal.database import LOCK_WAIT_MS, READERS, Database
 from airline_node.journal.trouble import JournalTrouble, reported
-from airline_node.wal import promised_frames
+from airline_node.wal import TO_DISK, promised_frames
 
 ROWS_AT_ONCE: Final = 256
 """Rows in one statement of SQLite, a power of two."""
@@ -116,7 +116,7 @@ def _check_pages(datastore: SQLiteDatastore) -> None:
 def _check_log(datastore: SQLiteDatastore, promised: int) -> None:
     """SQLite takes a write-ahead log that is damaged for one that ends there, and forgets the rest without a word."""
     with datastore.get_connection(commit=False) as connection, connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        cursor.execute(TO_DISK)
         _, found, _ = cursor.fetchone()
     if found < promised:
         raise JournalTrouble(f"the journal is damaged: {found} of {promised} pages of its log are sound", known=True)

@@ -18,6 +18,8 @@ from sqlalchemy import URL, Connection, MetaData, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from airline_node.wal import TO_DISK
+
 T = TypeVar("T")
 
 QUEUE_MAX = 5_000
@@ -231,6 +233,7 @@ def _prepared(path: Path) -> Connection:
                     answer.all()
             if (found := connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()) != value:
                 raise VaultTrouble(f"{path} cannot be used: {pragma} stays {found}", known=True)
+        connection.exec_driver_sql(TO_DISK).all()
         TABLES.create_all(connection)
         connection.commit()
     except BaseException:

@@ -52,15 +52,20 @@ def half_way(lives: Lives, *, careless: bool) -> int:
 def two_lives(lives: Lives, *, careless: bool = False) -> tuple[Life, int]:
     """A record of selling, a kill half-way, a start again and an orderly end; and at which call it was killed."""
     killed_at = half_way(lives, careless=careless)
-    first = lives.new(fault=f"b {killed_at}", careless=careless)
+    first = killed_before(lives, killed_at, careless=careless)
+    return first, killed_at
+
+
+def killed_before(lives: Lives, call: int, *, careless: bool = False) -> Life:
+    """A record of selling, a kill before this call, a start again and an orderly end."""
+    first = lives.new(fault=f"b {call}", careless=careless)
     known = len(lives.live(first).heard)
-    assert known
     shared_memory(first).mkdir()
     for path in first.disk.glob(f"*{SHARED_MEMORY}"):
         shutil.copy(path, shared_memory(first))
     second = Life(folder=first.folder, known=known, fault="- 0", careless=careless)
     assert lives.live(second).code == 0
-    return first, killed_at
+    return first
 
 
 def shared_memory(life: Life) -> Path:
@@ -101,6 +106,23 @@ def test_after_a_power_cut_the_node_goes_on_as_if_nothing_had_happened(lives: Li
 
     wrong = list(lives.each(live_on, drawn[:: max(1, len(drawn) // LIVED_ON)]))
     assert not wrong, "\n".join(wrong[:SHOWN])
+
+
+def test_what_a_killed_node_had_not_fsynced_is_on_the_disk_before_its_successor_speaks_of_it(
+    lives: Lives, surveyors: ProcessPoolExecutor
+) -> None:
+    """A kill leaves what was written where everybody can read it, and a power cut takes it away all the same."""
+    undisturbed = lives.new(fault="- 0")
+    assert lives.live(undisturbed).code == 0
+    cuts = []
+    for number in fsyncs(undisturbed)[::FAILED_ONE_IN]:
+        life = killed_before(lives, number)
+        cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // TIMES))
+    found = surveyed(surveyors, lives, cuts)
+    print(f"{found.images} images after {len(cuts)} kills before an fsync, a start again and a power cut")
+    assert not found.lost, "\n".join(found.lost[:SHOWN])
+    assert not found.stopped, "\n".join(found.stopped[:SHOWN])
+    assert found.images > FAILED_IMAGES_MIN * len(cuts)
 
 
 def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(

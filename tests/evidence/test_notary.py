@@ -1,6 +1,8 @@
 """A log's tree survives whatever its file suffers, and a log that was changed after it was signed is not served."""
 
 import asyncio
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,17 @@ def test_what_lies_on_a_shelf_is_read_without_touching_it(tmp_path: Path) -> Non
     )
     shelf.close()
     assert read_shelf(tmp_path / "shelf")[0] == [str(note)]
+
+
+def test_what_a_killed_node_wrote_is_on_the_disk_before_its_successor_speaks_of_it(tmp_path: Path) -> None:
+    """The write-ahead log may never have been fsynced: from then on nothing hangs on it."""
+    killed, without_log = tmp_path / "killed", tmp_path / "without its log"
+    with closing(Shelf(tmp_path / "shelf")) as shelf, closing(TreeFile(tmp_path / "tree")) as file:
+        file.extend(leaves(0, 5), 5)
+        note = note_of("AN", file, 5)
+        shelf.keep(note, NOW, 5)
+        for end in ("", "-wal"):
+            shutil.copy(f"{tmp_path / 'shelf'}{end}", f"{killed}{end}")
+    with closing(Shelf(killed)):
+        shutil.copy(killed, without_log)
+    assert read_shelf(without_log)[0] == [str(note)]
