@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.journeys import button, fill_in, hold, pay, title
 from tests.browser.screens import NARROW, WEIGHT_BYTES_MAX, WIDE, OpenScreen, Screen
 from tests.crash.cluster import Cluster
+from tests.thorough import one_in
 
 PASSWORD = "um trem para as estrelas"
 
@@ -42,7 +43,7 @@ def session_cookies(screen: Screen) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize(
     ("width", "dark", "scripts"),
-    [(WIDE, False, True), (NARROW, True, True), (WIDE, True, False)],
+    one_in(3, [(WIDE, False, True), (NARROW, True, True), (WIDE, True, False)]),
     ids=["wide", "phone, dark", "without scripts"],
 )
 def test_an_account_of_one_airline_works_at_another_and_neither_sees_the_others_password(
@@ -75,6 +76,7 @@ def test_an_account_of_one_airline_works_at_another_and_neither_sees_the_others_
     assert any("estrelas" in request for request in sent), "it was sent, to its own airline"
 
 
+@pytest.mark.thorough
 def test_who_does_not_agree_is_nobody_there(open_screen: OpenScreen) -> None:
     email = new_email()
     register(open_screen("IP"), email)
@@ -142,6 +144,7 @@ def tab_to(page: Page, field: str) -> None:
     raise AssertionError(f"the Tab key never comes to {field}")
 
 
+@pytest.mark.thorough
 def test_a_wrong_password_and_an_unknown_address_look_alike_and_the_form_forgets_no_address(
     open_screen: OpenScreen,
 ) -> None:

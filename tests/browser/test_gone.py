@@ -12,11 +12,12 @@ from ledger.terms import FlightId, SeatNo
 from tests.browser.journeys import button, hold, seats_path, title
 from tests.browser.screens import NARROW, WIDE, OpenScreen, Screen
 from tests.crash.cluster import SOON_MS_MAX, Cluster, insist, new_booking, until
+from tests.thorough import one_in
 
 SEATS = msgspec.json.Decoder(SeatsAnswer)
 GONE = "Seat {}, which you had chosen, is no longer free. Please choose another."
 WITH_AND_WITHOUT = pytest.mark.parametrize(
-    ("width", "scripts"), [(WIDE, True), (NARROW, False)], ids=["wide", "phone, without scripts"]
+    ("width", "scripts"), one_in(2, [(WIDE, True), (NARROW, False)]), ids=["wide", "phone, without scripts"]
 )
 
 
@@ -74,6 +75,7 @@ def test_a_seat_that_goes_while_it_is_looked_at_is_named_when_hold_is_pressed(
 
 
 @WITH_AND_WITHOUT
+@pytest.mark.thorough
 def test_a_seat_that_has_gone_on_another_flight_leads_there_and_is_not_held(
     open_screen: OpenScreen, nodes: Cluster, width: int, scripts: bool
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_hold_runs_down_is_extended_by_a_press_and_runs_out(open_screen: OpenS
         assert screen.page.get_by_text("7A").count() >= 3
 
 
+@pytest.mark.thorough
 def test_without_scripts_more_time_keeps_what_is_filled_in(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("IP", scripts=False)
     hold(screen, nodes.journeys[2], "8A", "8A", "8A")

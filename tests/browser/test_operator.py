@@ -104,6 +104,7 @@ def test_a_guest_is_led_to_the_login_and_a_traveller_is_turned_away(open_screen:
 # ---- all is well ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_when_all_is_well_one_sentence_says_so(staff_at: StaffAt, nodes: Cluster) -> None:
     booking = new_booking()
     insist(partial(nodes.buy, booking, "JG"))

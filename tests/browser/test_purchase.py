@@ -14,10 +14,10 @@ TABS_MAX = 60
 @pytest.mark.parametrize(
     ("carrier", "width", "dark", "scripts"),
     one_in(
-        3,
-        [("AN", WIDE, False, True), ("JG", NARROW, False, True), ("IP", WIDE, True, True), ("AN", NARROW, True, False)],
+        4,
+        [("AN", NARROW, True, False), ("AN", WIDE, False, True), ("JG", NARROW, False, True), ("IP", WIDE, True, True)],
     ),
-    ids=["mouse", "phone", "dark", "without scripts"],
+    ids=["without scripts", "mouse", "phone", "dark"],
 )
 def test_a_trip_over_three_airlines_is_bought(
     open_screen: OpenScreen, nodes: Cluster, carrier: str, width: int, dark: bool, scripts: bool

@@ -9,6 +9,7 @@ from icalendar import Calendar
 from tests.browser.journeys import button, fill_in, hold, pay, title
 from tests.browser.screens import NARROW, WEIGHT_BYTES_MAX, WIDE, OpenScreen, Screen
 from tests.crash.cluster import Cluster
+from tests.thorough import one_in
 
 PAGE = re.compile(rb"/Type\s*/Page\b")
 
@@ -26,7 +27,9 @@ def bought(screen: Screen, nodes: Cluster, row: int, which: int = 3) -> str:
     return f"/bookings/{booking}"
 
 
-@pytest.mark.parametrize(("width", "scripts"), [(WIDE, True), (NARROW, False)], ids=["wide", "phone without scripts"])
+@pytest.mark.parametrize(
+    ("width", "scripts"), one_in(2, [(WIDE, True), (NARROW, False)]), ids=["wide", "phone without scripts"]
+)
 def test_a_ticket_has_a_coupon_with_its_boarding_code_for_every_flight(
     open_screen: OpenScreen, nodes: Cluster, width: int, scripts: bool
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_quote_that_is_not_the_present_one_cancels_nothing(open_screen: OpenSc
     assert screen.page.locator(".pass").count() == 3
 
 
+@pytest.mark.thorough
 def test_a_ticket_is_accessible_light_and_dark_wide_and_narrow(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("JG", language="pt-BR")
     english = open_screen("JG")

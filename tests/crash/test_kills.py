@@ -50,7 +50,7 @@ def assert_bought(reply: Reply | None, begun: float) -> None:
 @pytest.mark.parametrize(
     ("carrier", "point"),
     one_in(
-        4,
+        8,
         [
             ("AN", Point.OPENED_UNWRITTEN),
             ("AN", Point.VOTING),
@@ -157,6 +157,7 @@ def test_what_one_carrier_refuses_is_let_go_by_all_whoever_dies_on_the_way(
     cluster.assert_at_rest()
 
 
+@pytest.mark.thorough
 def test_a_carrier_that_dies_after_its_yes_does_not_hold_up_the_sale(cluster: Cluster, booking: BookingId) -> None:
     cluster.signal("IP", signal.SIGSTOP)
     answer = cluster.background(partial(cluster.buy, booking))

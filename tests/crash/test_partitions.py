@@ -51,6 +51,7 @@ def far(tmp_path: Path) -> Iterator[FarCluster]:
         yield cluster
 
 
+@pytest.mark.thorough
 def test_whatever_is_cut_off_every_booking_is_whole_and_every_seat_has_one_history(far: FarCluster) -> None:
     roads = far.roads
     roads.delay_ms_max, roads.loss = DELAY_MS_MAX, LOSS

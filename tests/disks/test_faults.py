@@ -25,7 +25,7 @@ APPLIES: Mapping[str, set[int]] = {
 }
 ALL = os.environ.get("PASSCOM_DISKS") == "all"
 """Else each call fails in one way, the next one in another; every day only one call of so many."""
-ONE_IN = size(8, 1)
+ONE_IN = size(16, 1)
 SHOWN = 5
 STOPPED = re.compile(r"^CRITICAL \S+: AN stops: \S.{20,}", re.MULTILINE)
 

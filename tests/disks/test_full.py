@@ -125,6 +125,7 @@ def test_a_full_disk_refuses_orders_in_clear_words_and_heals_without_a_restart(
     assert_all_there(node)
 
 
+@pytest.mark.thorough
 def test_a_disk_without_room_for_a_name_refuses_orders_in_the_same_words(
     new_node: Cluster, disk: SmallDisk, flight: FlightId
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_disk_without_room_for_a_name_refuses_orders_in_the_same_words(
     assert_all_there(new_node)
 
 
+@pytest.mark.thorough
 def test_a_snapshot_that_finds_no_room_is_mentioned_and_nothing_else(
     node: Cluster, disk: SmallDisk, flight: FlightId
 ) -> None:

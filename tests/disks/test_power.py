@@ -23,12 +23,12 @@ from tests.thorough import size
 pytestmark = pytest.mark.slow
 
 TIMES = 10 if os.environ.get("PASSCOM_DISKS") == "all" else 1
-SURVEYS, DRAWS = size(2, 4) * TIMES, size(2, 8)
+SURVEYS, DRAWS = size(2, 4) * TIMES, size(1, 8)
 IMAGES_MIN = 31
 """So many different ones has each draw of a survey at least."""
 LIVED_ON = size(20, 60) * TIMES
-FAILED_ONE_IN = size(4, 1)
-"""Of so many fsyncs one fails."""
+FAILED_ONE_IN = size(8, 1)
+"""Of so many fsyncs one fails, or is not come to."""
 FAILED_IMAGES_MIN = 4
 """So many has each failed fsync at least, taken together."""
 SHOWN = 5
