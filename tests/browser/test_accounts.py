@@ -90,6 +90,7 @@ def test_who_does_not_agree_is_nobody_there(open_screen: OpenScreen) -> None:
     assert screen.page.get_by_role("banner").get_by_role("link", name="Log in").is_visible()
 
 
+@pytest.mark.thorough
 def test_a_login_that_another_browser_has_begun_is_refused(open_screen: OpenScreen) -> None:
     """Else a link could log somebody in as somebody else."""
     thief, victim = open_screen("JG"), open_screen("JG")

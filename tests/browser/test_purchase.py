@@ -107,6 +107,7 @@ def test_a_trip_is_bought_by_keyboard_alone(open_screen: OpenScreen, nodes: Clus
     title(screen, "Confirmed")
 
 
+@pytest.mark.thorough
 def test_every_page_of_the_purchase_is_accessible_and_light(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen()
     day = travel_day(nodes, 1)

@@ -20,7 +20,6 @@ from ledger.terms import DECIDE_MS, BookingId, CarrierCode
 from ledger.waiting import WaitState
 from tests.crash.cluster import DOOMED, ROOT, SOON_MS_MAX, TOKENS, Cluster, Reply, insist, new_booking, until
 from tests.crash.doomed import Point
-from tests.thorough import one_in
 
 pytestmark = pytest.mark.slow
 RECOVER = (sys.executable, "-m", "airline_node.cli", "recover")
@@ -78,21 +77,19 @@ CLIENTS: dict[str, Callable[[Cluster, BookingId], Reply | None]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("client", "point", "state", "verdicts"),
-    one_in(
-        8,
-        [
-            ("buy", Point.COMMIT, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
-            ("buy", Point.OPENED_UNWRITTEN, None, ()),
-            ("hold", Point.OPENED, WaitState.OPEN, (Verdict.OPEN,)),
-            ("buy", Point.VOTING, WaitState.VOTING, STILL_OPEN),
-            ("buy", Point.VOTE_HEARD, WaitState.VOTING, STILL_OPEN),
-            ("buy", Point.COMMIT_UNWRITTEN, WaitState.VOTING, STILL_OPEN),
-            ("buy", Point.ONE_TOLD, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
-            ("buy", Point.SETTLED_UNWRITTEN, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
-        ],
-    ),
+    [
+        ("buy", Point.COMMIT, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
+        ("buy", Point.OPENED_UNWRITTEN, None, ()),
+        ("hold", Point.OPENED, WaitState.OPEN, (Verdict.OPEN,)),
+        ("buy", Point.VOTING, WaitState.VOTING, STILL_OPEN),
+        ("buy", Point.VOTE_HEARD, WaitState.VOTING, STILL_OPEN),
+        ("buy", Point.COMMIT_UNWRITTEN, WaitState.VOTING, STILL_OPEN),
+        ("buy", Point.ONE_TOLD, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
+        ("buy", Point.SETTLED_UNWRITTEN, WaitState.UNSETTLED, (Verdict.COMMITTED,)),
+    ],
 )
 def test_a_coordinator_killed_at_any_step_is_examined_and_recovered_from_a_second_terminal(
     cluster: Cluster,

@@ -130,7 +130,7 @@ def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(
 ) -> None:
     """Else the tests above would prove nothing."""
     life, _ = two_lives(lives, careless=True)
-    cuts = [Cuts(record=life.record, disk=life.disk, seed=seed) for seed in range(CREWS)]
+    cuts = [Cuts(record=life.record, disk=life.disk, seed=seed, every=size(3, 1)) for seed in range(CREWS)]
     found = surveyed(surveyors, lives, cuts)
     print(f"synchronous=NORMAL: {len(found.lost)} of {found.images} images have lost what was acknowledged")
     assert len(found.lost) > found.images // 10

@@ -165,6 +165,7 @@ APP.command()(bench)
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_sells_audits_and_reports(tmp_path: Path) -> None:
     html = tmp_path / "report.html"
     words = ["--users", "9", "--bookings", "40", "--mode", "mixed", "--html", str(html), "--json"]

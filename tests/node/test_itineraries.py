@@ -22,6 +22,7 @@ from airline_node.itineraries import (
 )
 from airline_node.timetable import Airport, load
 from ledger.terms import SEGMENTS_MAX, Millis, Segment
+from tests.thorough import size
 
 NETWORK = load()
 MONDAY = date(2026, 12, 14)
@@ -152,7 +153,7 @@ def networks(draw: st.DrawFn) -> list[Offer]:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(100, 300), deadline=None)
 @given(offers=networks(), passengers=st.integers(1, 2), now=st.integers(-1, 10))
 def test_the_search_finds_exactly_what_trying_everything_finds(offers: list[Offer], passengers: int, now: int) -> None:
     the_time = MIDNIGHT + now * HOUR
