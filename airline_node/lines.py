@@ -14,7 +14,7 @@ from msgspec import Struct
 from ledger.messages import PeerMessage
 from ledger.terms import CarrierCode, Millis
 
-BATCH_MAX = 100
+BATCH_MAX = 500
 """Messages in one request. The longest takes under 2 kB, so a batch stays well below a peer's limit of 1 MiB."""
 BACKOFF_MS_MIN, BACKOFF_MS_MAX = 100, 3_000
 """How long a line rests after trouble: doubling, and by chance up to half as long again."""

@@ -47,7 +47,7 @@ from ledger.messages import (
 )
 from ledger.terms import CarrierCode, Millis
 
-ANSWER_BYTES_MAX = 256 * 1024
+ANSWER_BYTES_MAX = 1024 * 1024
 REQUESTS_AT_ONCE = 1
 """Under way on one line. More would only make them smaller: what waits for the next one travels together."""
 REQUEST_MS_MAX = 5_000

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from airline_node import certificates, lines, peers
 from airline_node.lines import BATCH_MAX
+from airline_node.peer_routes import BODY_BYTES_MAX
 from airline_node.peers import Peers
 from ledger.messages import (
     Abort,
@@ -268,7 +269,7 @@ def test_a_batch_of_the_longest_messages_is_well_under_a_megabyte() -> None:
         tickets=("9820000000017",) * 9,
         coupon=4,
     )
-    assert BATCH_MAX * len(orjson.dumps(msgspec.to_builtins(longest))) < 2**17
+    assert BATCH_MAX * len(orjson.dumps(msgspec.to_builtins(longest))) < BODY_BYTES_MAX / 2
 
 
 # ---- owed while a state lasts ------------------------------------------------------------------------------
