@@ -27,6 +27,7 @@ from airline_node.control import Control
 from airline_node.control_routes import CONTROL
 from airline_node.desk import NodeBookings, NodeHistory, NodeHouse, NodeLog, NodeOperations, NodeSale
 from airline_node.door import JOURNAL, NODE
+from airline_node.entrance import Entrance
 from airline_node.evidence.keys import KeyTrouble
 from airline_node.evidence.notary import Changed
 from airline_node.evidence.office import Office
@@ -43,6 +44,7 @@ from airline_node.sales import Sales
 from airline_node.seatmaps import Publisher, SeatMaps
 from airline_node.timetable import BadTimetable, Timetable, load
 from airline_node.tokens import TOKENS, Tokens
+from airline_node.turnstile import Coming, Turnstile
 from airline_node.vault import Vault, VaultTrouble
 from ledger.events import Recorded
 from ledger.ledger import LogBroken
@@ -72,9 +74,6 @@ SERVER: ServerOptions = {
     "lingering_time": 1.0,  # What follows a refused body is thrown away for so long; then the connection is closed.
     "shutdown_timeout": 1.0,  # A closed server waits a second for who still talks.
 }
-BACKLOG = 4_096
-"""Connections that may wait to be accepted: 1,500 buyers come at once."""
-
 TROUBLE = (
     *(JournalTrouble, JournalDamaged, LogBroken, VaultTrouble, CertificateTrouble, BadTimetable),
     *(KeyTrouble, ShelfTrouble, Changed),
@@ -258,17 +257,21 @@ class Parts:
         await self._peers.start()
         await self._sales.open()
         self._publisher.flush()
-        for runner, address, tls in (
-            (self._private, self._config.peer_listen, self._from_peers),
-            (self._public, self._config.listen, None),
-        ):
-            await runner.setup()
-            site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=BACKLOG)
-            await site.start()
+        await self._private.setup()
+        host, port = self._config.peer_listen
+        await web.TCPSite(self._private, host, port, ssl_context=self._from_peers).start()
+        await self._public.setup()
+        server = self._public.server
+        assert server is not None
+        coming = Coming(self._crowded)
+        await Entrance(self._public, self._config.listen, lambda: Turnstile(server(), coming)).start()
         gc.collect()
         gc.freeze()  # What is in memory now stays: the collector need not look at it again.
         gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         self._closed = None
+
+    def _crowded(self, coming: int) -> bool:
+        return self._closed is None and self._node.crowded(coming)
 
     def _written(self, records: Sequence[Recorded]) -> None:
         self._publisher(records)

@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias, cast
 from msgspec import structs
 
 from airline_node.figures import Timings
-from airline_node.pace import Pace
+from airline_node.pace import Pace, Turn
 from airline_node.thinker import Asker, Entry, Said, Thinker
 from airline_node.writer import Keep, Log, Writer
 from ledger.events import FlightScheduled, Recorded
@@ -51,6 +51,7 @@ BATCH_MAX = 1_000
 ANSWER_MS = 15_000
 """So long a traveller waits for the carriers; then the answer is that it is not known yet."""
 READ_MS = 5_000
+BUSY = "too many orders are waiting already"
 ALARM_MS_MAX = 60_000
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,19 @@ class Node:
 
     # ---- what others ask --------------------------------------------------------------------------------------------
 
+    def turn(self, wait_ms: Millis = ANSWER_MS) -> Turn:
+        """A new order's, which it takes before anything is done for it, the vault's part included.
+
+        Raises `Busy`: it would wait for too long, or there is no room for it.
+        """
+        if self.crowded():
+            raise Busy(BUSY)
+        return Turn(self._pace, wait_ms)
+
+    def crowded(self, coming: int = 0) -> bool:
+        """There is no turn for one more order, beside so many that are about to take theirs."""
+        return self._commands + coming >= INBOX_MAX or self._pace.crowded(coming)
+
     async def handle(self, command: TravellerCommand, wait_ms: Millis = ANSWER_MS) -> TravellerAnswer:
         """A traveller's order. Answered when it is decided and on disk, or after `wait_ms` with the booking as it is.
 
@@ -124,18 +138,14 @@ class Node:
         loop, asker = asyncio.get_running_loop(), self._put([command], INBOX_MAX)
         # Cheaper than asyncio.timeout, and every order has one (docs/performance.md).
         begun, alarm = loop.time(), loop.call_later(wait_ms / 1000, _run_out, asker)
-        among, decided = self._pace.begin(), False
         try:
             [answer] = await asker
-            decided = not isinstance(command, ReadBooking)
         except TimeoutError:
             [answer] = await self._so_far(command)
         finally:
             alarm.cancel()
             self._thinker.no_longer_late(command.booking, asker)
-            took_s = loop.time() - begun
-            self.orders.note(took_s)
-            self._pace.end(among, 1000 * took_s, decided=decided)
+            self.orders.note(loop.time() - begun)
         return cast(TravellerAnswer, answer)
 
     async def _so_far(self, command: TravellerCommand) -> Sequence[Answer]:
@@ -168,11 +178,6 @@ class Node:
     def flights_of(self, booking: BookingId) -> tuple[FlightId, ...]:
         """The flights in memory that know of this booking. For people: it looks at every one of them."""
         return tuple(flight.id for flight in self._ledger.flights.values() if flight.coordinator_of(booking))
-
-    @property
-    def crowded(self) -> bool:
-        """Better to turn travellers away before anything is done for them: they would wait too long or have no room."""
-        return self._commands >= INBOX_MAX or self._pace.crowded
 
     @property
     def full(self) -> bool:

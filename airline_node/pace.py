@@ -10,6 +10,9 @@ A dead carrier, whose orders all run into their time limit, slows nobody by this
 is measured, and those are as quick as ever, among more.
 """
 
+import time
+from types import TracebackType
+
 from ledger.terms import DECIDE_MS, Millis
 
 ORDERS_MAX = 4_000
@@ -29,12 +32,12 @@ class Pace:
         self.under_way = 0
         self._each_ms = 0.0
 
-    @property
-    def crowded(self) -> bool:
-        """One more order would wait for too long, or there are too many."""
-        if self.under_way < CROWD_MIN:
+    def crowded(self, coming: int = 0) -> bool:
+        """One more order would wait for too long, or there are too many, those that are `coming` among them."""
+        orders = self.under_way + coming
+        if orders < CROWD_MIN:
             return False
-        return self.under_way * self._each_ms > WAIT_MS_MAX or self.under_way >= ORDERS_MAX
+        return orders * self._each_ms > WAIT_MS_MAX or orders >= ORDERS_MAX
 
     def begin(self) -> int:
         """An order comes; how many are under way with it, for `end`."""
@@ -48,3 +51,23 @@ class Pace:
         if decided and most >= CROWD_MIN and took_ms < DECIDE_MS:
             each_ms = took_ms / most
             self._each_ms += (each_ms - self._each_ms) * (WEIGHT if self._each_ms else 1)
+
+
+class Turn:
+    """One order's. It is under way within the `with` block, which begins before anything is done for it."""
+
+    def __init__(self, pace: Pace, wait_ms: Millis) -> None:
+        """`wait_ms` is its time limit."""
+        self._pace = pace
+        self._wait_ms = wait_ms
+        self._among = 0
+        self._begun = 0.0
+
+    def __enter__(self) -> None:
+        self._among, self._begun = self._pace.begin(), time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        took_ms = 1000 * (time.monotonic() - self._begun)
+        self._pace.end(self._among, took_ms, decided=error is None and took_ms < self._wait_ms)

@@ -64,7 +64,8 @@ def add_public_routes(app: web.Application) -> None:
 
 async def open_booking(request: web.Request) -> web.Response:
     app = request.app
-    _take_orders(request)
+    _be_open(request)
+    turn = app[NODE].turn()  # Whoever has none costs as little as can be; a body that is slow to come takes none up.
     command, travellers = wire.open_booking(
         _booking(request),
         await body(request, BODY_BYTES_MAX),
@@ -73,10 +74,11 @@ async def open_booking(request: web.Request) -> web.Response:
         now=app[NOW](),
         fingerprint=app[VAULT].fingerprint,
     )
-    # Whatever is objected to opens no booking, and so there is nobody to remember.
-    if command.objection is None:
-        await _keep(app[VAULT], command.booking, travellers)
-    return respond(answers.booking_answer(command, await app[NODE].handle(command)))
+    with turn:
+        # Whatever is objected to opens no booking, and so there is nobody to remember.
+        if command.objection is None:
+            await _keep(app[VAULT], command.booking, travellers)
+        return respond(answers.booking_answer(command, await app[NODE].handle(command)))
 
 
 async def confirm_booking(request: web.Request) -> web.Response:
@@ -109,8 +111,9 @@ async def _keep(vault: Vault, booking: BookingId, travellers: Travellers) -> Non
 
 
 async def _order(request: web.Request, command: TravellerCommand) -> web.Response:
-    _take_orders(request)
-    return respond(answers.booking_answer(command, await request.app[NODE].handle(command)))
+    _be_open(request)
+    with request.app[NODE].turn():
+        return respond(answers.booking_answer(command, await request.app[NODE].handle(command)))
 
 
 def _booking(request: web.Request) -> BookingId:
@@ -120,12 +123,6 @@ def _booking(request: web.Request) -> BookingId:
 def _be_open(request: web.Request) -> None:
     if why := request.app[CLOSED]():
         raise Fault(HTTPStatus.SERVICE_UNAVAILABLE, "closed", why, LATER)
-
-
-def _take_orders(request: web.Request) -> None:
-    _be_open(request)
-    if request.app[NODE].crowded:
-        raise Fault(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many orders are waiting already", LATER)
 
 
 # ---- what is on sale ---------------------------------------------------------------------------------------------

@@ -67,10 +67,10 @@ class NodeBookings:
     async def buy(self, booking: BookingId, names: Names, wait_ms: Millis) -> BookingView | Refusal:
         passengers = tuple(Passenger(name=name) for name in names.passengers)
         self._be_open()
-        with in_the_pages_words():
+        with in_the_pages_words(), self._node.turn(wait_ms):
             # Whoever was named first travels: the vault keeps them, whatever is sent again.
             await self._vault.keep(booking, Travellers(passengers=passengers, contact=Contact(email=names.email)))
-        return await self._order(ConfirmBooking(booking), wait_ms)
+            return await self._node.handle(ConfirmBooking(booking), wait_ms)
 
     async def extend(self, booking: BookingId) -> BookingView | Refusal:
         return await self._order(ExtendBooking(booking), ANSWER_MS)
@@ -89,11 +89,9 @@ class NodeBookings:
 
     async def _order(self, command: TravellerCommand, wait_ms: Millis) -> BookingView | Refusal:
         self._be_open()
-        with in_the_pages_words():
+        with in_the_pages_words(), self._node.turn(wait_ms):
             return await self._node.handle(command, wait_ms)
 
     def _be_open(self) -> None:
         if why := self._closed():
             raise DeskClosed(why)
-        if self._node.crowded:
-            raise DeskClosed("too many orders are waiting already")

@@ -122,7 +122,7 @@ class _Doors:
             line = idle.pop() if idle else await _Line.to(address)
             reply = await line.ask(request("PUT", f"/api/bookings/{booking}", address, self._bodies[order]))
         except OSError as wrong:  # TimeoutError is one
-            self.answered.other[f"no answer: {type(wrong).__name__}"] += 1
+            self.answered.other[f"no answer: {str(wrong) or type(wrong).__name__}"] += 1
             return
         if line.is_open:
             idle.append(line)

@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=3.0, help="the best rate")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--users", type=int, default=256, help="in the closed crowd that finds the best rate")
-    parser.add_argument("--bookings", type=int, default=24_000, help="that are on sale in all")
+    parser.add_argument("--bookings", type=int, default=60_000, help="that are on sale in all")
     chosen = vars(parser.parse_args())
     resource.setrlimit(resource.RLIMIT_NOFILE, most_files())
     rounds = []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from airline_node.door import JOURNAL, NODE
 from airline_node.figures import Timings
 from airline_node.journal import Journal
 from airline_node.lines import Reach
-from airline_node.node import Node
+from airline_node.node import BUSY, Busy, Node
 from airline_node.peers import Peers
 from airline_node.routes import CLOSED, NETWORK, NOW, TIMETABLE, VAULT
 from airline_node.tokens import TOKENS, Tokens
@@ -71,6 +72,11 @@ class ScriptedNode:
         self.says: TravellerAnswer | Exception = view(Status.CONFIRMED)
         self.speaks = asyncio.Event()
         self.speaks.set()
+
+    def turn(self) -> AbstractContextManager[None]:
+        if self.crowded:
+            raise Busy(BUSY)
+        return nullcontext()
 
     async def handle(self, command: TravellerCommand) -> TravellerAnswer:
         self.heard.append(command)

@@ -19,6 +19,7 @@ from ledger.messages import (
     Refusal,
     Status,
 )
+from ledger.terms import BookingId
 from tests.ledger.given import (
     AN_FLIGHT,
     ANA,
@@ -182,19 +183,23 @@ async def test_a_full_inbox_refuses_travellers_and_nothing_happened_and_peers_ar
 
 
 @at_work()
-async def test_a_node_whose_orders_take_too_long_is_crowded_until_they_are_answered(house: Andorinha) -> None:
+async def test_a_node_whose_orders_take_too_long_has_a_turn_for_no_more_until_they_are_answered(
+    house: Andorinha,
+) -> None:
+    async def order(who: BookingId) -> None:
+        with house.node.turn():
+            await house.buy(who)
+
     with patch.multiple(pace, CROWD_MIN=1, WAIT_MS_MAX=0):
-        await house.buy(RUI)
-        await house.read(RUI)
-        crowded = [house.node.crowded]
+        await order(RUI)
         house.disk.may_write.clear()
-        order = house.buy(EVA)
+        under_way = asyncio.create_task(order(EVA))
         await turns()
-        crowded.append(house.node.crowded)
+        with pytest.raises(Busy):
+            await order(RUI)
         house.disk.may_write.set()
-        await soon(order)
-        crowded.append(house.node.crowded)
-    assert crowded == [False, True, False]
+        await soon(under_way)
+        await order(RUI)
 
 
 @at_work()

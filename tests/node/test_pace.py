@@ -11,9 +11,9 @@ def crowd(pace: Pace, orders: int) -> list[int]:
 def test_nobody_is_turned_away_before_it_is_known_how_long_an_order_takes() -> None:
     pace = Pace()
     crowd(pace, ORDERS_MAX - 1)
-    crowded = [pace.crowded]
+    crowded = [pace.crowded()]
     pace.begin()  # and each takes memory
-    assert [*crowded, pace.crowded] == [False, True]
+    assert [*crowded, pace.crowded()] == [False, True]
 
 
 def test_when_a_new_order_would_wait_too_long_it_is_turned_away_and_taken_again_later() -> None:
@@ -23,11 +23,11 @@ def test_when_a_new_order_would_wait_too_long_it_is_turned_away_and_taken_again_
         pace.end(CROWD_MIN, CROWD_MIN * each_ms, decided=True)
         pace.begin()
     crowd(pace, WAIT_MS_MAX // each_ms - len(waiting))
-    crowded = [pace.crowded]
+    crowded = [pace.crowded()]
     last = pace.begin()
-    crowded.append(pace.crowded)
+    crowded.append(pace.crowded())
     pace.end(last, WAIT_MS_MAX, decided=True)
-    assert [*crowded, pace.crowded] == [False, True, False]
+    assert [*crowded, pace.crowded()] == [False, True, False]
 
 
 def test_a_crowd_that_comes_at_once_is_no_slower_for_its_first_than_for_its_last() -> None:
@@ -35,7 +35,7 @@ def test_a_crowd_that_comes_at_once_is_no_slower_for_its_first_than_for_its_last
     for among in crowd(pace, 500):
         pace.end(among, 1_500, decided=True)
     crowd(pace, 500)
-    assert not pace.crowded
+    assert not pace.crowded()
 
 
 def test_so_few_as_fill_a_batch_are_taken_however_slow_the_node_is() -> None:
@@ -43,9 +43,9 @@ def test_so_few_as_fill_a_batch_are_taken_however_slow_the_node_is() -> None:
     for among in crowd(pace, CROWD_MIN):
         pace.end(among, DECIDE_MS - 1, decided=True)
     crowd(pace, CROWD_MIN - 1)
-    crowded = [pace.crowded]
+    crowded = [pace.crowded()]
     pace.begin()
-    assert [*crowded, pace.crowded] == [False, True]
+    assert [*crowded, pace.crowded()] == [False, True]
 
 
 def test_orders_that_wait_for_a_dead_carrier_keep_nobody_out() -> None:
@@ -54,10 +54,10 @@ def test_orders_that_wait_for_a_dead_carrier_keep_nobody_out() -> None:
     for _ in range(1_000):
         pace.end(pace.begin(), 50, decided=True)
     for among in stuck:
-        assert not pace.crowded
+        assert not pace.crowded()
         pace.end(among, DECIDE_MS, decided=True)  # aborted, when the time for the votes was up
     crowd(pace, 1_000)
-    assert not pace.crowded
+    assert not pace.crowded()
 
 
 def test_whoever_goes_away_or_is_told_to_look_again_says_nothing_of_the_pace() -> None:
@@ -65,7 +65,7 @@ def test_whoever_goes_away_or_is_told_to_look_again_says_nothing_of_the_pace() -
     for among in crowd(pace, ORDERS_MAX - 1):
         pace.end(among, DECIDE_MS - 1, decided=False)
     crowd(pace, ORDERS_MAX - 1)
-    assert not pace.crowded
+    assert not pace.crowded()
 
 
 def test_a_node_that_has_become_quicker_is_believed() -> None:
@@ -77,4 +77,4 @@ def test_a_node_that_has_become_quicker_is_believed() -> None:
         for _ in range(CROWD_MIN):
             pace.end(CROWD_MIN, 100, decided=True)
     crowd(pace, 500)
-    assert not pace.crowded
+    assert not pace.crowded()

@@ -19,11 +19,12 @@ from unittest.mock import patch
 
 import msgspec
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from sqlalchemy import create_engine
 
 from airline_node import app, network
 from airline_node.config import Address, Config
+from airline_node.entrance import Entrance
 from airline_node.lines import Line
 from airline_node.logs import Kind
 from airline_node.network import Network
@@ -277,6 +278,15 @@ class SimulatedVault(Vault):
         await asyncio.sleep(here().world.chance.random() * VAULT_S)
 
 
+class SimulatedEntrance(Entrance):
+    """Without a kernel in whose queue anybody could wait."""
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, self._address.host, self._address.port)
+
+
 @contextmanager
 def _outside() -> Iterator[None]:
     """What surrounds a process here: everything else is the application's own."""
@@ -296,6 +306,7 @@ def _outside() -> Iterator[None]:
             Node=WatchedNode,
             Peers=WatchedPeers,
             Network=WatchedNetwork,
+            Entrance=SimulatedEntrance,
             now=lambda: here().now(),
             certificates=SimpleNamespace(client_context=lambda *_files: None, server_context=lambda *_files: None),
             gc=SimpleNamespace(collect=_nothing, freeze=_nothing, set_threshold=_nothing),
