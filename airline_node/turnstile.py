@@ -26,7 +26,9 @@ REQUEST: Final = re.compile(
     rb"(?P<head>(?:[\w-]{1,64}:[^\r\n\0]{0,512}\r\n){1,32})\r\n"
 )
 LENGTH: Final = re.compile(rb"^content-length:(.*)\r$", re.I | re.M)
-STRANGE: Final = re.compile(rb"^(?:transfer-encoding|content-encoding|expect|upgrade|connection):", re.I | re.M)
+STRANGE: Final = re.compile(
+    rb"^(?:transfer-encoding|content-encoding|expect|upgrade|connection(?!: ?keep-alive\r)):", re.I | re.M
+)
 """What may mean that a request does not end where it seems to, that its connection does, or that it is no order."""
 
 
@@ -97,10 +99,11 @@ class Turnstile(asyncio.Protocol):
 
     @property
     def _waits(self) -> bool:
-        """The handler has answered all it has heard, and will not take its client for silent yet."""
+        """The client has every answer to what it sent, and the handler will not take it for silent yet."""
         waiter = self._handler._waiter
         answered = not self._heard or (waiter is not None and not waiter.done())
-        return answered and self._now() - self._heard_s < HEARD_MS_MAX / 1000
+        taken = self._transport is not None and not self._transport.get_write_buffer_size()
+        return answered and taken and self._now() - self._heard_s < HEARD_MS_MAX / 1000
 
     # ---- what is the handler's alone ---------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ PUT = b"PUT /api/bookings/00000000-0000-4000-8000-000000000000 HTTP/1.1\r\nHost:
 ORDER = PUT + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 QUESTION = b"GET /health/live HTTP/1.1\r\nHost: an\r\n\r\n"
 NOT_AT_ONCE_S = 0.05
+ORDERS_MANY = 30_000
+"""Their answers take more than a connection holds."""
 
 
 class Door:
@@ -43,6 +45,10 @@ class Client:
         """The other end has seen it, and no more than it."""
         self.writer.write(data)
         await asyncio.sleep(NOT_AT_ONCE_S)
+
+    def hold_back(self) -> None:
+        """From now on nothing is read: what the other end says fills up what lies between."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     async def says(self) -> bytes:
         """The next answer's body."""
@@ -137,6 +143,19 @@ def test_a_body_that_looks_like_an_order_is_none() -> None:
     at_the_door(story)
 
 
+def test_answers_that_nobody_takes_do_not_pile_up() -> None:
+    async def story(door: Door, client: Client) -> None:
+        door.crowded = True
+        client.hold_back()
+        for _ in range(ORDERS_MANY):
+            client.writer.write(ORDER)
+            await asyncio.sleep(0)
+        await asyncio.sleep(NOT_AT_ONCE_S)
+        assert door.heard, "the server, which waits until its answers are taken, has heard of none"
+
+    at_the_door(story)
+
+
 def test_a_connection_is_not_kept_from_the_server_until_it_takes_it_for_silent() -> None:
     async def story(door: Door, client: Client) -> None:
         door.crowded = True
@@ -155,6 +174,7 @@ DOUBTFUL: Mapping[str, bytes] = {
     "an older version": ORDER.replace(b"HTTP/1.1", b"HTTP/1.0"),
     "another path": ORDER.replace(b"/api/bookings/", b"/api/bookings/x/"),
     "a wish to close": ORDER.replace(b"Host: an\r\n", b"Host: an\r\nConnection: close\r\n"),
+    "a wish to be asked": ORDER.replace(b"Host: an\r\n", b"Host: an\r\nConnection: keep-alive, upgrade\r\n"),
     "bare line feeds": ORDER.replace(b"\r\n", b"\n"),
 }
 
@@ -165,11 +185,13 @@ def test_whatever_is_in_doubt_is_left_to_the_server(data: bytes) -> None:
     assert not (request and request["order"] and is_whole(data, request))
 
 
-def test_an_order_beyond_doubt_is_known_as_one() -> None:
-    request = REQUEST.match(ORDER)
+@pytest.mark.parametrize("more", [b"", b"Connection: keep-alive\r\n", b"Accept: */*\r\nUser-Agent: x/1 (y; z)\r\n"])
+def test_an_order_beyond_doubt_is_known_as_one(more: bytes) -> None:
+    order = ORDER.replace(b"Host: an\r\n", b"Host: an\r\n" + more)
+    request = REQUEST.match(order)
     assert request
     assert request["order"]
-    assert is_whole(ORDER, request)
+    assert is_whole(order, request)
 
 
 def test_those_who_passed_at_this_turn_of_the_loop_count_for_the_next() -> None:
