@@ -28,6 +28,7 @@ from airline_node.availability import (
 )
 from airline_node.certificates import peer_host_name
 from airline_node.itineraries import Board, Offer
+from airline_node.peer_client import body_of, open_session
 from ledger.events import FlightScheduled
 from ledger.terms import SEAT_PATTERN, CarrierCode, Centavos, FlightId, Millis, SeatNo, carrier_of
 
@@ -137,14 +138,7 @@ class Network:
     async def run(self) -> None:
         """Follow every peer, until cancelled."""
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=len(self._addresses), ssl=self._tls or True),
-                headers={"Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=FOLLOW_TIMEOUT_MS / 1000),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            ) as session,
+            open_session(self._tls, FOLLOW_TIMEOUT_MS, limit=len(self._addresses)) as session,
             asyncio.TaskGroup() as followers,
         ):
             for carrier, address in self._addresses.items():
@@ -262,16 +256,7 @@ async def _ask(session: aiohttp.ClientSession, address: str, followed: Followed)
     ) as response:
         if response.status != 200:
             raise BadAnswer(f"HTTP {response.status}")
-        return _ANSWER.decode(await _bounded(response))
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise BadAnswer(f"over {ANSWER_BYTES_MAX} bytes")
-    return bytes(body)
+        return _ANSWER.decode(await body_of(response, ANSWER_BYTES_MAX))
 
 
 @lru_cache(LAYOUTS_MAX)

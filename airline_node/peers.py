@@ -21,12 +21,12 @@ from typing import Annotated
 
 import msgspec
 import orjson
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from msgspec import Meta, Struct
 
 from airline_node.certificates import peer_host_name
 from airline_node.figures import Timings
 from airline_node.lines import BATCH_MAX, KINDS, Kind, Line, Owed, Reach, Trouble, clock, reach_by
+from airline_node.peer_client import TooLong, body_of, open_session
 from ledger.messages import (
     Abort,
     Acknowledged,
@@ -54,6 +54,7 @@ REQUEST_MS_MAX = 5_000
 """One exchange, connecting included. Past it the outcome is unknown."""
 BLAMING = frozenset({400, 403, 413, 422, 500})
 """Statuses that one message can have brought upon its whole batch."""
+JSON = {"Content-Type": "application/json"}
 
 log = logging.getLogger(__name__)
 
@@ -131,15 +132,11 @@ class Peers:
 
     async def start(self) -> None:
         """Begin to send. What was owed before leaves at once."""
-        self._session = ClientSession(
-            connector=TCPConnector(
-                limit=len(self._lines) * REQUESTS_AT_ONCE, limit_per_host=len(KINDS) * REQUESTS_AT_ONCE
-            ),
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-            timeout=ClientTimeout(total=None),  # `_ask` sets one that also covers the body.
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
+        self._session = open_session(
+            self._tls,
+            None,  # `_ask` has a limit that also covers the reading of the answer.
+            limit=len(self._lines) * REQUESTS_AT_ONCE,
+            limit_per_host=len(KINDS) * REQUESTS_AT_ONCE,
         )
         self._opened.push_async_callback(self._session.close)
         for line in self._lines.values():
@@ -213,16 +210,14 @@ class Peers:
         async with self._session.post(
             f"{self._addresses[line.carrier]}/{line.route}",
             data=orjson.dumps({"items": msgspec.to_builtins(messages)}),
-            ssl=self._tls or True,
+            headers=JSON,
             server_hostname=peer_host_name(line.carrier),
             allow_redirects=False,
         ) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise Trouble(f"HTTP {response.status} with over {ANSWER_BYTES_MAX} bytes", blames=True)
-            return response.status, bytes(body)
+            try:
+                return response.status, await body_of(response, ANSWER_BYTES_MAX)
+            except TooLong as trouble:
+                raise Trouble(f"HTTP {response.status} with {trouble}", blames=True) from trouble
 
 
 class _Answers(Struct, frozen=True, forbid_unknown_fields=True):
