@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 
 from airline_node import app as node
-from airline_node import book as booking
 from airline_node import certificates as issuing
 from airline_node import config, fleet, staff
 from airline_node import up as machine
 from airline_node import verify as receipts
 from airline_node.audit.command import audit, settle
 from airline_node.bench.command import bench
+from airline_node.book import order as booking
 from airline_node.evidence import keys
 from airline_node.recover.command import recover
 from airline_node.timetable import load

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from airline_node.answers import TransactionAnswer
-from airline_node.book_screen import say
+from airline_node.book.screen import say
 from airline_node.recover.nodes import Place, RecoverTrouble, look, places, resume
 from airline_node.recover.report import Report, Source, report
 from airline_node.recover.screen import show, utc_now

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airline_node.answers import TransactionAnswer
-from airline_node.book_screen import reais, say
+from airline_node.book.screen import reais, say
 from airline_node.recover.report import NodeFound, Report, Source, Waits, bookings
 from ledger.waiting import WaitState
 

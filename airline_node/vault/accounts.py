@@ -65,13 +65,6 @@ class FindCredentials(Ask[Credentials | None], frozen=True, eq=False):
         return Credentials(_account(row), row.password_hash) if row else None
 
 
-class ReadAccount(Ask[Account | None], frozen=True, eq=False):
-    id: AccountId
-
-    def do(self, connection: Connection) -> Account | None:
-        return account_of(connection, self.id)
-
-
 class Rehash(Ask[None], frozen=True, eq=False):
     """The same password under newer parameters, unless it was changed meanwhile."""
 

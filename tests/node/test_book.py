@@ -14,9 +14,9 @@ from msgspec import structs
 from rich.console import Console
 
 from airline_node import answers
-from airline_node import book as booking
-from airline_node.book import Exit, Order
-from airline_node.book_screen import reais
+from airline_node.book import order as booking
+from airline_node.book.order import Exit, Order
+from airline_node.book.screen import reais
 from ledger.messages import BookingView, ConfirmBooking, SegmentState, SegmentView, Status
 from ledger.terms import locator_of, ticket_number
 

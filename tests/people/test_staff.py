@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from airline_node.cli import app
 from airline_node.vault import Vault
-from airline_node.vault.accounts import ReadAccount, Register
+from airline_node.vault.accounts import FindCredentials, Register
 from ui.visitor import Account, Role
 
 ANA = Account(id="AN." + "a" * 32, name="Ana Lima", email="ana@example.com")
@@ -30,9 +30,9 @@ def passcom(*words: str) -> tuple[int, str]:
 
 
 def roles(vault: Vault) -> frozenset[Role]:
-    account = asyncio.run(vault.file.ask(ReadAccount(ANA.id)))
-    assert account
-    return frozenset(account.roles)
+    credentials = asyncio.run(vault.file.ask(FindCredentials(ANA.email)))
+    assert credentials
+    return frozenset(credentials.account.roles)
 
 
 def test_a_role_is_granted_and_revoked_while_the_node_has_its_vault_open(registered: Vault, path: Path) -> None:

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from airline_node.book_shapes import Booking, Itineraries, Itinerary
+from airline_node.book.shapes import Booking, Itineraries, Itinerary
 from airline_node.timetable import Timetable, load
 from ledger.messages import Status
 from ledger.terms import AirportCode, Centavos

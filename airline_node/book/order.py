@@ -19,8 +19,8 @@ import orjson
 from msgspec import Struct
 from rich.console import Console
 
-from airline_node.book_screen import local, reais, say, show_booking, show_options
-from airline_node.book_shapes import Booking, Itineraries, Itinerary, Problem
+from airline_node.book.screen import local, reais, say, show_booking, show_options
+from airline_node.book.shapes import Booking, Itineraries, Itinerary, Problem
 from airline_node.timetable import Timetable, load
 from ledger.messages import Status
 from ledger.terms import AirportCode, BookingId, Millis
