@@ -16,6 +16,7 @@ from airline_node.answers import BookingAnswer
 from airline_node.routes import BODY_BYTES_MAX, ROUTES
 from tests.doors.lone import FLIGHTS, NAME, TOKENS, LoneNode, Reply, exchange, new_booking, order
 from tests.node.test_peer_routes import INQUIRE, MESSAGES
+from tests.thorough import size
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,7 @@ Where: TypeAlias = tuple[str | int, ...]
 """The way to a field of a JSON document."""
 
 EXAMPLES = settings(
-    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=size(12, 40), derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 HOSTILE = (
     "",
@@ -203,7 +204,7 @@ def test_a_peers_message_with_anything_in_a_field(node: LoneNode, tag: str, fiel
 
     with node.peer() as peer:
 
-        @settings(EXAMPLES, max_examples=20)
+        @settings(EXAMPLES, max_examples=size(6, 20))
         @given(VALUES)
         def post(value: object) -> None:
             items = [changed(message, (field,), value)]
