@@ -5,7 +5,7 @@ From one record of writes and fsyncs, thousands of the images that the rules of 
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
@@ -112,17 +112,7 @@ def test_what_a_killed_node_had_not_fsynced_is_on_the_disk_before_its_successor_
     lives: Lives, surveyors: ProcessPoolExecutor
 ) -> None:
     """A kill leaves what was written where everybody can read it, and a power cut takes it away all the same."""
-    undisturbed = lives.new(fault="- 0")
-    assert lives.live(undisturbed).code == 0
-    cuts = []
-    for number in fsyncs(undisturbed)[::FAILED_ONE_IN]:
-        life = killed_before(lives, number)
-        cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // TIMES))
-    found = surveyed(surveyors, lives, cuts)
-    print(f"{found.images} images after {len(cuts)} kills before an fsync, a start again and a power cut")
-    assert not found.lost, "\n".join(found.lost[:SHOWN])
-    assert not found.stopped, "\n".join(found.stopped[:SHOWN])
-    assert found.images > FAILED_IMAGES_MIN * len(cuts)
+    assert_kept_from_each_fsync_on(lives, surveyors, lambda number: killed_before(lives, number))
 
 
 def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(
@@ -137,15 +127,24 @@ def test_without_an_fsync_a_commit_the_same_power_cuts_lose_bookings(
 
 
 def test_what_a_failed_fsync_may_have_lost_was_never_acknowledged(lives: Lives, surveyors: ProcessPoolExecutor) -> None:
+    def failed_at(number: int) -> Life:
+        life = lives.new(fault=f"e {number}")
+        lives.live(life)
+        return life
+
+    assert_kept_from_each_fsync_on(lives, surveyors, failed_at)
+
+
+def assert_kept_from_each_fsync_on(lives: Lives, surveyors: ProcessPoolExecutor, lived: Callable[[int], Life]) -> None:
+    """Power cuts in the lives in which something has happened at each fsync of an undisturbed one."""
     undisturbed = lives.new(fault="- 0")
     assert lives.live(undisturbed).code == 0
     cuts = []
     for number in fsyncs(undisturbed)[::FAILED_ONE_IN]:
-        life = lives.new(fault=f"e {number}")
-        lives.live(life)
+        life = lived(number)
         cuts.append(Cuts(record=life.record, disk=life.disk, seed=number, first=number, every=10 // TIMES))
     found = surveyed(surveyors, lives, cuts)
-    print(f"{found.images} images after {len(cuts)} failed fsyncs and a power cut")
+    print(f"{found.images} images after a power cut in {len(cuts)} lives")
     assert not found.lost, "\n".join(found.lost[:SHOWN])
     assert not found.stopped, "\n".join(found.stopped[:SHOWN])
     assert found.images > FAILED_IMAGES_MIN * len(cuts)

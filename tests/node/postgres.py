@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from tests.thorough import skip
+
 BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name), default=None)
 SERVER_USER = "postgres" if os.geteuid() == 0 else None
 """PostgreSQL refuses to run as root."""
@@ -24,8 +26,7 @@ SERVER_USER = "postgres" if os.geteuid() == 0 else None
 def server() -> Iterator[Path]:
     """A real PostgreSQL server of our own: the folder of its socket."""
     if BINARIES is None:
-        assert os.environ.get("CI") != "true", "the PostgreSQL tests may not be skipped in CI"
-        pytest.skip("no PostgreSQL binaries under /usr/lib/postgresql")
+        skip("no PostgreSQL binaries under /usr/lib/postgresql")
     with TemporaryDirectory(prefix="passcom-postgres-") as name:
         folder = Path(name)
         if SERVER_USER:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulator.planted import FAULTS, planted
 from tests.simulator.run import live, live_some, replay
-from tests.thorough import size
+from tests.thorough import size, skip
 
 SEEDS = size(6, 12)
 TOGETHER = 3
@@ -31,7 +31,7 @@ def test_every_promise_is_kept_over_http(first: int, so_far: Counter[str]) -> No
 @pytest.mark.slow
 def test_enough_has_gone_wrong_over_http_to_mean_something(so_far: Counter[str]) -> None:
     if so_far["worlds"] < SEEDS:
-        pytest.skip("only some of the worlds were lived through")
+        skip("only some of the worlds were lived through")
     for what in (
         "bookings sold",
         "crashes",

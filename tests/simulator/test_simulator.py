@@ -13,7 +13,7 @@ import pytest
 from tests.simulator.planted import FAULTS, planted
 from tests.simulator.run import FLOORS, FLOORS_SEEDS_MIN, PINNED, live, live_some, missing, narrow, replay
 from tests.simulator.situations import SITUATIONS
-from tests.thorough import one_in, size
+from tests.thorough import one_in, size, skip
 
 SEEDS = size(250, 300)
 TOGETHER = 5
@@ -39,7 +39,7 @@ def test_every_promise_is_kept_in_every_world(first: int, so_far: Counter[str]) 
 def test_enough_has_happened_to_mean_something(so_far: Counter[str]) -> None:
     """Every kind of trouble, every way out of it, every rare situation; and something was sold."""
     if so_far["worlds"] < FLOORS_SEEDS_MIN:
-        pytest.skip("only some of the worlds were lived through")
+        skip("only some of the worlds were lived through")
     assert missing(so_far, so_far["worlds"]) == []
     assert [name for name in SITUATIONS if not so_far[name]] == []
 
