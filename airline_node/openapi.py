@@ -17,7 +17,8 @@ from airline_node.door import Problem
 from ledger.messages import CheckedBooking, CheckedFlight
 
 JSON = "application/json"
-TOKEN = "token"  # noqa: S105 - the name of a security scheme, not a secret
+SCHEME = "token"
+"""The only one: a bearer token, for operators and auditors."""
 
 PATH_PARAMETERS: Mapping[str, object] = {
     "booking": Annotated[CheckedBooking, Meta(description="The client's own, unguessable: a UUID or a ULID.")],
@@ -61,7 +62,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, object]:
         "paths": paths,
         "components": {
             "schemas": schemas.components,
-            "securitySchemes": {TOKEN: {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {SCHEME: {"type": "http", "scheme": "bearer"}},
         },
     }
 
@@ -96,7 +97,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, object]:
     if route.body:
         operation["requestBody"] = {"required": True, "content": schemas.content(route.body)}
     if route.token:
-        operation["security"] = [{TOKEN: []}]
+        operation["security"] = [{SCHEME: []}]
     return operation
 
 

@@ -31,9 +31,9 @@ async def rebuild(carrier: CarrierCode, ticket_prefix: str, journal: Journal, st
     begun = time.perf_counter()
     ledger, start = _from_snapshot(carrier, ticket_prefix, store)
     position, replayed = start, 0
-    for position, recorded in journal.replay(start):  # noqa: B007 - the last one is the log's end
+    for at, recorded in journal.replay(start):
         ledger.apply(recorded)
-        replayed += 1
+        position, replayed = at, replayed + 1
     torn = sorted(ledger.torn)
     for first in range(0, len(torn), READ_STREAMS_MAX):
         for stream, records in (await journal.read(torn[first : first + READ_STREAMS_MAX])).items():
