@@ -1,8 +1,8 @@
 """The public port over real sockets: real vault, journal and network, and a node that says what it is told to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +64,7 @@ class ScriptedNode:
 
     def __init__(self) -> None:
         self.crowded = False
+        self.under_way = 0
         self.heard: list[TravellerCommand] = []
         self.ordered: list[ForceMessage] = []
         self.rules: Forcing | Refusal = Refusal(
@@ -76,7 +77,15 @@ class ScriptedNode:
     def turn(self) -> AbstractContextManager[None]:
         if self.crowded:
             raise Busy(BUSY)
-        return nullcontext()
+        return self._taken()
+
+    @contextmanager
+    def _taken(self) -> Iterator[None]:
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
 
     async def handle(self, command: TravellerCommand) -> TravellerAnswer:
         self.heard.append(command)

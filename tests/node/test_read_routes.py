@@ -2,11 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from airline_node.tokens import Tokens
+from airline_node.vault import Travellers
 from ledger.events import Recorded
+from ledger.terms import BookingId
 from tests.node.port import (
     AUDITOR,
     Port,
@@ -164,6 +167,21 @@ def test_a_crowd_is_turned_away_before_anything_is_kept_for_it(tmp_path: Path) -
         assert (await problem(sent), sent.headers["Retry-After"]) == ((503, "busy", True), "1")
         assert port.node.heard == []
         assert await port.vault.travellers(BOOKING) is None
+
+    served(tmp_path, story)
+
+
+def test_an_order_is_under_way_from_before_the_vault_is_asked_until_it_is_answered(tmp_path: Path) -> None:
+    async def story(port: Port) -> None:
+        keep, under_way = port.vault.keep, [port.node.under_way]
+
+        async def watched(booking: BookingId, travellers: Travellers) -> Travellers | None:
+            under_way.append(port.node.under_way)
+            return await keep(booking, travellers)
+
+        with patch.object(port.vault, "keep", watched):
+            await port.put()
+        assert [*under_way, port.node.under_way] == [0, 1, 0]
 
     served(tmp_path, story)
 
