@@ -170,9 +170,11 @@ class Ledger:
         while self._due and self._due[0][0] <= now:
             _, booking, flight = heapq.heappop(self._due)
             tick = Tick(booking, flight or None)
+            # By then most have come to their end: such a claim does not wait, and such a booking is forgotten.
             if flight:
-                self._ask_flight(flight, tick, now)
-            elif known := self.bookings.get(booking):  # most have been settled and forgotten by then
+                if flight in self.flights and booking in self.flights[flight].waiting:
+                    self._ask_flight(flight, tick, now)
+            elif known := self.bookings.get(booking):
                 self._move_booking(known, tick, now)
 
     @property
