@@ -40,7 +40,7 @@ from ledger.messages import (
 )
 from ledger.terms import BookingId, FlightId, Millis
 from ledger.waiting import Transactions, tally
-from snapshots.form import picture
+from snapshots.form import GradualPicture
 
 INBOX_MAX = 2_000
 """Commands of travellers that may wait; one more is refused, and nothing has happened."""
@@ -227,8 +227,8 @@ class Node:
                 await self._written()
                 self._writing = asyncio.create_task(self._write(said))
             await self._written()
-            if self._thinker.since_picture:
-                self._writer.keep_soon(picture(self._ledger))
+            if last := self._thinker.last_picture():
+                self._keep_pictures(last, last)
             await self._writer.finish()
             self._leave_undecided("the node has closed")
         except BaseException as fault:
@@ -305,6 +305,8 @@ class Node:
     def _think(self, batch: Sequence[Entry]) -> Said:
         now = self._clock()
         said = self._thinker.think(batch, now)
+        if self._thinker.drawing and not self._inbox:
+            self._enter(Entry([], None))
         self._set_alarm(now)
         return said
 
@@ -331,11 +333,16 @@ class Node:
             if said.change.records:
                 await self._writer.append(said.change.records, give_up=lambda: self._closing)
                 self._on_written(said.change.records)
-            if said.picture is not None:  # also after a long replay, when the first batch has nothing to write
-                self._writer.keep_soon(said.picture)
+            self._keep_pictures(said.begun, said.drawn)  # also after a long replay, when the first batch writes nothing
             self._speak(said)
         except BaseException as fault:
             self._fail(fault)  # `run` raises it
+
+    def _keep_pictures(self, begun: GradualPicture | None, drawn: GradualPicture | None) -> None:
+        if begun:
+            begun.position = self._writer.position
+        if drawn:
+            self._writer.keep_soon(drawn)
 
     def _speak(self, said: Said) -> None:
         assert self._held_back.popleft() is said, "what was thought first is said first"

@@ -14,10 +14,12 @@ from ledger.events import StreamName
 from ledger.ledger import Answer, Change, Command, Ledger, Machine
 from ledger.messages import ConfirmBooking, OpenBooking, PeerMessage, TravellerCommand
 from ledger.terms import BookingId, Millis
-from snapshots.form import picture
+from snapshots.form import GradualPicture, drawn_at_once
 
 PICTURE_EVENTS = 200_000
-"""A start replays about so many events at most, if the newest snapshot is sound: a second. A picture stops the loop."""
+"""A start replays about so many events at most, if the newest snapshot is sound: a second."""
+PICTURE_PIECES = 32
+"""Flights and bookings that are drawn with a batch: a millisecond or two, so that a picture never stops the loop."""
 
 Asker: TypeAlias = asyncio.Future[Sequence[Answer]]
 
@@ -30,19 +32,24 @@ class Entry(Struct, eq=False):
 
 
 class Said(Struct):
-    """A batch after thinking: what must be on disk, and what may be said after that."""
+    """A batch after thinking: what must be on disk, and what may be said after that.
+
+    `begun` is a picture of the state after this batch, `drawn` one that was begun earlier, or now, and is complete.
+    """
 
     change: Change
     answers: list[tuple[Asker, Sequence[Answer]]]
     owed: list[tuple[Machine, Sequence[PeerMessage]]]
-    picture: bytes | None
+    begun: GradualPicture | None
+    drawn: GradualPicture | None
 
 
 class Thinker:
-    """A ledger at work, a batch at a time. `since_picture` counts the events since the last picture of its state."""
+    """A ledger at work, a batch at a time; `replayed` events are in it that its newest snapshot has not."""
 
     def __init__(self, ledger: Ledger, journal: Log, replayed: int) -> None:
-        self.since_picture = replayed
+        self._since_picture = replayed
+        self._drawing: GradualPicture | None = None
         self._ledger = ledger
         self._journal = journal
         self._late: dict[BookingId, list[tuple[TravellerCommand, Asker]]] = {}
@@ -71,7 +78,16 @@ class Thinker:
         change = self._ledger.take()
         answers += self._answers_at_last(change.machines)
         owed = [(machine, self._ledger.pending(machine)) for machine in change.machines]
-        return Said(change, answers, owed, self._picture(len(change.records)))
+        return Said(change, answers, owed, begun=self._begin_picture(len(change.records)), drawn=self._draw())
+
+    @property
+    def drawing(self) -> bool:
+        """There is a picture that the next batches, be they empty, will complete."""
+        return self._drawing is not None
+
+    def last_picture(self) -> GradualPicture | None:
+        """The state as it is in the end, unless it is in a picture already."""
+        return drawn_at_once(self._ledger) if self._drawing or self._since_picture else None
 
     @property
     def late(self) -> int:
@@ -91,13 +107,24 @@ class Thinker:
     def _missing(self, batch: Sequence[Entry]) -> set[StreamName]:
         return {name for entry in batch for command in entry.commands if (name := self._ledger.missing(command))}
 
-    def _picture(self, events: int) -> bytes | None:
-        """Now and then the whole state, as it is after this batch: the next one may be thought before this is kept."""
-        self.since_picture += events
-        if self.since_picture < PICTURE_EVENTS:
+    def _begin_picture(self, events: int) -> GradualPicture | None:
+        """Now and then the whole state, as it is after this batch; the next ones may be thought before it is drawn."""
+        self._since_picture += events
+        if self._drawing or self._since_picture < PICTURE_EVENTS:
             return None
-        self.since_picture = 0
-        return picture(self._ledger)
+        self._since_picture = 0
+        self._drawing = GradualPicture(self._ledger)
+        return self._drawing
+
+    def _draw(self) -> GradualPicture | None:
+        """Some more of the picture that is under way; the whole of it when it is complete."""
+        if self._drawing is None:
+            return None
+        self._drawing.go_on(PICTURE_PIECES)
+        if not self._drawing.complete:
+            return None
+        drawn, self._drawing = self._drawing, None
+        return drawn
 
     def _answer_later(self, command: TravellerCommand, asker: Asker) -> None:
         self._late.setdefault(command.booking, []).append((command, asker))

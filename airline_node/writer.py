@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from airline_node.figures import Timings
 from airline_node.journal import JournalFull
 from ledger.events import Recorded, StreamName
+from snapshots.form import GradualPicture
 
 FULL_RETRY_MS = 500
 
@@ -25,14 +26,17 @@ class Log(Protocol):
 
 
 class Writer:
-    """The way to one journal, one batch at a time. `events` counts what was written, `timings` the batches."""
+    """The way to one journal, one batch at a time.
+
+    `events` counts what was written, `timings` the batches; `position` is the last event's in the log.
+    """
 
     def __init__(self, journal: Log, position: int, keep: Keep) -> None:
         self.full = False
         self.events = 0
         self.timings = Timings()
         self._journal = journal
-        self._position = position
+        self.position = position
         self._keep = keep
         self._keeping: asyncio.Task[None] | None = None
 
@@ -44,7 +48,7 @@ class Writer:
         begun = asyncio.get_running_loop().time()
         while True:
             try:
-                self._position = await self._journal.append(records)
+                self.position = await self._journal.append(records)
                 break
             except JournalFull as trouble:
                 if give_up():
@@ -55,21 +59,23 @@ class Writer:
         self.events += len(records)
         self.timings.note(asyncio.get_running_loop().time() - begun)
 
-    def keep_soon(self, state: bytes) -> None:
-        """A picture of the state after the last batch, kept beside what follows."""
-        self._keeping = asyncio.create_task(self._keep_next(self._keeping, self._position, state))
+    def keep_soon(self, picture: GradualPicture) -> None:
+        """A complete picture, kept beside what follows."""
+        self._keeping = asyncio.create_task(self._keep_next(self._keeping, picture))
 
     async def finish(self) -> None:
         """Every picture that was begun is kept, or given up."""
         if self._keeping:
             await self._keeping
 
-    async def _keep_next(self, before: asyncio.Task[None] | None, position: int, state: bytes) -> None:
+    async def _keep_next(self, before: asyncio.Task[None] | None, picture: GradualPicture) -> None:
         """One at a time. A picture that cannot be kept costs the next start time, and nothing more."""
         if before:
             await before
+        position = picture.position
+        assert position is not None, "what was begun with a batch is kept after that batch is written"
         try:
-            await asyncio.to_thread(self._keep, position, state)
+            await asyncio.to_thread(lambda: self._keep(position, picture.state()))
         except OSError as trouble:
             log.warning("no snapshot was kept at %d: %s", position, trouble)
 

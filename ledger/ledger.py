@@ -8,7 +8,7 @@ command about them can be decided.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -118,6 +118,8 @@ class Ledger:
         self.bookings: dict[BookingId, Booking] = {}
         self.torn: set[StreamName] = set()
         """Streams whose tail was met in a replay while their beginning was not in memory: to be read whole (`load`)."""
+        self.before_change: Callable[[Flight | Booking], None] | None = None
+        """Told of each flight and booking before it changes, while somebody needs them as they were."""
         self._records: list[Recorded] = []
         self._moved: dict[Machine, None] = {}
         self._due: list[Due] = []
@@ -282,6 +284,8 @@ class Ledger:
                 self._evolve_flight(flight, [plan])
 
     def _evolve_booking(self, booking: Booking, events: Iterable[AnyBookingEvent | coordinator.Heard]) -> None:
+        if self.before_change:
+            self.before_change(booking)
         watched = False
         for event in events:
             if isinstance(event, Event):
@@ -293,6 +297,8 @@ class Ledger:
         self._moved[booking.id] = None
 
     def _evolve_flight(self, flight: Flight, events: Iterable[AnyFlightEvent | participant.Heard]) -> None:
+        if self.before_change:
+            self.before_change(flight)
         for event in events:
             if isinstance(event, Event):
                 self._records.append(Recorded(flight.version + 1, event))

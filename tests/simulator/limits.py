@@ -13,6 +13,7 @@ SMALL: tuple[tuple[ModuleType, str, tuple[int, ...]], ...] = (
     (node, "INBOX_PEERS_MAX", (12, 1_000)),
     (node, "BATCH_MAX", (1, 3, 1_000)),
     (thinker, "PICTURE_EVENTS", (10, 30, 1_000)),
+    (thinker, "PICTURE_PIECES", (1, 2, 32)),
     (lines, "BATCH_MAX", (1, 4, 100)),
 )
 """What each may be. A batch of a line must fit into a peer's inbox, or it would never be taken."""

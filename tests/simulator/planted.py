@@ -298,10 +298,14 @@ FAULTS: tuple[Fault, ...] = (
     ),
     fault(
         "a snapshot shows a later state than its position",
+        ("snapshots.form:GradualPicture.__init__", "ledger.before_change = self._draw", "pass"),
+    ),
+    fault(
+        "a snapshot shows an earlier state than its position",
         (
             "airline_node.node:Node._write",
-            "self._writer.keep_soon(said.picture)",
-            "self._writer.keep_soon(picture(self._ledger))",
+            "self._keep_pictures(said.begun, said.drawn)",
+            "self._keep_pictures(said.drawn, said.drawn)",
         ),
     ),
     fault(

@@ -4,7 +4,7 @@ The histories are Andorinha's: its own bookings and other carriers', with everyt
 order and at any time.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from copy import deepcopy
 from typing import TypeAlias
 
@@ -40,7 +40,7 @@ from ledger.messages import (
     Word,
 )
 from ledger.terms import DECIDE_MS, HOLD_MS, Millis
-from snapshots.form import picture, restore
+from snapshots.form import GradualPicture, picture, restore
 from tests.ledger.given import (
     AN_FLIGHT,
     ANA,
@@ -129,8 +129,10 @@ DOUBTED: list[Step] = [
 STEPS = st.lists(st.tuples(SAID, PASSED), min_size=20, max_size=60)
 
 
-def lived(steps: Sequence[Step]) -> tuple[Ledger, list[Recorded], list[Picture]]:
-    """What a node does with them one by one: its ledger, its log, and a picture after each batch."""
+def lived(
+    steps: Sequence[Step], watch: Callable[[Ledger, bytes], None] = lambda _ledger, _picture: None
+) -> tuple[Ledger, list[Recorded], list[Picture]]:
+    """What a node does with them one by one: its ledger, its log, and a picture after each batch, shown to `watch`."""
     ledger, log, now = Ledger("AN", "981"), list[Recorded](), NOW
     pictures: list[Picture] = []
     for said, passes in [(SALES, 0), *steps]:
@@ -143,6 +145,7 @@ def lived(steps: Sequence[Step]) -> tuple[Ledger, list[Recorded], list[Picture]]
         change = ledger.take()
         log += change.records
         pictures.append((len(log), picture(ledger)))
+        watch(ledger, pictures[-1][1])
         ledger.forget(change.settled)
     return ledger, log, pictures
 
@@ -226,6 +229,28 @@ def plain(value: object) -> object:
 def test_a_picture_restores_all_but_what_a_crash_may_forget(steps: list[Step]) -> None:
     ledger, _, _ = lived(steps)
     assert_same(restored(picture(ledger)), crashed(ledger))
+
+
+@settings(deadline=None, max_examples=200)
+@given(STEPS, st.sampled_from([0, 1, 1, 2, 5]))
+@pytest.mark.slow
+def test_a_gradual_picture_is_of_the_moment_in_which_it_was_begun(steps: list[Step], pieces: int) -> None:
+    drawing: list[tuple[GradualPicture, bytes]] = []
+    complete: list[tuple[GradualPicture, bytes]] = []
+
+    def draw(ledger: Ledger, now: bytes) -> None:
+        if not drawing:
+            drawing.append((GradualPicture(ledger), now))
+        drawing[0][0].go_on(pieces)
+        if drawing[0][0].complete:
+            complete.append(drawing.pop())
+
+    ledger, _, _ = lived(steps, draw)
+    for gradual, _ in drawing:
+        gradual.go_on(len(ledger.flights) + len(steps))
+    assert complete + drawing
+    for gradual, then in complete + drawing:
+        assert orjson.loads(gradual.state()) == orjson.loads(then)
 
 
 @settings(deadline=None, max_examples=200)
