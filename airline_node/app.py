@@ -89,12 +89,15 @@ def now() -> Millis:
     return time.time_ns() // 1_000_000
 
 
-def serve(config: Config) -> int:
-    """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why)."""
+def serve(config: Config, begun: Journal | None = None) -> int:
+    """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why).
+
+    Its journal may have been begun already.
+    """
     logs.set_up(config.log, config.carrier)
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, begun))
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -111,12 +114,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, begun: Journal | None) -> int:
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     try:
-        async with running(config, load()) as life:
+        async with running(config, load(), begun) as life:
             log.info("%s: ready at http://%s, peers at https://%s", config.carrier, config.listen, config.peer_listen)
             ended = asyncio.create_task(stop.wait())
             await asyncio.wait([ended, life], return_when=asyncio.FIRST_COMPLETED)
@@ -132,13 +135,15 @@ async def _serve(config: Config) -> int:
 
 
 @asynccontextmanager
-async def running(config: Config, timetable: Timetable) -> AsyncIterator["asyncio.Task[None]"]:
+async def running(
+    config: Config, timetable: Timetable, begun: Journal | None = None
+) -> AsyncIterator["asyncio.Task[None]"]:
     """A node in this loop: ready when the block begins, drained and closed when it ends.
 
     The task it gives fails when the node cannot go on. Raises one of `TROUBLE` if it cannot start.
     """
     async with AsyncExitStack() as open_files:
-        journal = Journal.open(config.journal)
+        journal = begun or Journal.begin(config.journal)
         open_files.callback(journal.close)
         store = SnapshotStore(config.data / "snapshots")
         rebuilt = await rebuild(config.carrier, timetable.carriers[config.carrier].prefix, journal, store)
@@ -148,6 +153,7 @@ async def running(config: Config, timetable: Timetable) -> AsyncIterator["asynci
         if office:
             open_files.callback(office.close)
         parts = Parts(config, timetable, journal, store, rebuilt, vault, office)
+        await asyncio.to_thread(journal.check)
         life = asyncio.create_task(parts.live())
         try:
             await parts.open(life)

@@ -1,6 +1,5 @@
 """The command `passcom`. Each command turns its words into one call, and the answer into an exit code."""
 
-import os
 import re
 import sys
 import time
@@ -12,9 +11,9 @@ from typing import Annotated, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from airline_node import app as node
 from airline_node import certificates as issuing
 from airline_node import config, fleet, staff
+from airline_node import serve as node
 from airline_node import up as machine
 from airline_node import verify as receipts
 from airline_node.audit.command import audit, settle
@@ -40,7 +39,7 @@ app = typer.Typer(
 
 def main() -> None:
     if not __debug__:
-        print("passcom does not run under python -O: an assert that fails must stop a node.", file=sys.stderr)
+        print(config.ASSERTS_WANTED, file=sys.stderr)
         sys.exit(TROUBLE)
     app()
 
@@ -64,11 +63,7 @@ def up(
 @app.command()
 def serve() -> None:
     """Run one airline's node, described by PASSCOM_ variables, until SIGTERM."""
-    try:
-        told = config.read(os.environ)
-    except config.ConfigTrouble as trouble:
-        _give_up(trouble)
-    raise typer.Exit(node.serve(told))
+    raise typer.Exit(node.main())
 
 
 @app.command()

@@ -23,6 +23,7 @@ ADDRESS_PATTERN = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{
 SITE_PATTERN = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 BEARER_PATTERN = r"[A-Za-z0-9._~+/=-]{16,200}"
 """What fits an `Authorization: Bearer` line (RFC 6750) and is too long to guess."""
+ASSERTS_WANTED = "passcom does not run under python -O: an assert that fails must stop a node."
 SHOWN_MAX = 60
 """Characters of a wrong value that are repeated in the message."""
 
@@ -78,6 +79,8 @@ def read(environment: Mapping[str, str]) -> Config:
 
     Raises `ConfigTrouble` with one line for each fault.
     """
+    if not __debug__:
+        raise ConfigTrouble(ASSERTS_WANTED)
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
     faults = [*_unknown(given), *_malformed(given)]
     # Only well-formed settings can be held against one another.

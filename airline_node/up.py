@@ -50,7 +50,7 @@ LOG_BYTES_MAX = 10 * 2**20
 LOG_LINES_SHOWN = 15
 LOG_BYTES_SHOWN = 8 * 2**10
 
-SERVE = (sys.executable, "-m", "airline_node.cli", "serve")
+SERVE = (sys.executable, "-m", "airline_node.serve")
 
 
 def up(folder: Path, port_base: int, console: Console, *, fresh: bool = False, command: Sequence[str] = SERVE) -> int:

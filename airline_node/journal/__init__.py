@@ -7,7 +7,8 @@ nothing that lies in the file can name code to import; what is read is checked a
 
 journal.py    the journal itself: one writer, a few readers
 stored.py     an event, its row, its leaf in the log's tree
-sqlite.py     a file: locked, checked, forced to the disk
+sqlite.py     a file: locked, forced to the disk
+soundness.py  whether all of that file is whole
 postgres.py   a database: guarded, checked
 database.py   where those two differ
 trouble.py    what can be wrong

@@ -28,4 +28,6 @@ class Database:
     """Stream names as that query's one parameter."""
     gapless: bool
     """Positions have no gaps, so that a row which is missing shows."""
+    sound: Callable[[], None]
+    """Blocks until it is known that what lies there is whole. Raises `JournalTrouble` if it is not."""
     release: Callable[[], None]

@@ -53,6 +53,17 @@ class Journal:
         Raises `JournalTrouble` with a sentence for whoever runs the node: another node is at work here, the file is
         no sound database, the server does not answer, or it would acknowledge what a power cut can still take away.
         """
+        journal = cls.begin(address)
+        try:
+            journal.check()
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def begin(cls, address: str) -> "Journal":
+        """The same, to be read at once; `check` it before anything is written to it, or said that it has told."""
         if address.startswith(("postgresql://", "postgres://")):
             return cls(_database(address))
         return cls(open_file(Path(address).absolute()))
@@ -63,7 +74,13 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, "journal-writer")
         self._readers = ThreadPoolExecutor(READERS, "journal-reader")
         self._failed = False
+        self._checked = False
         self.tree: Tree | None = None
+
+    def check(self) -> None:
+        """Blocks until the file is known to be whole. Raises `JournalTrouble` if it is not."""
+        self._database.sound()
+        self._checked = True
 
     async def append(self, records: Sequence[Recorded]) -> int:
         """Store 1 to `APPEND_EVENTS_MAX` events of any streams in one transaction; answers the last one's position.
@@ -73,6 +90,7 @@ class Journal:
         cancelled append may still be stored.
         """
         assert 0 < len(records) <= APPEND_EVENTS_MAX, len(records)
+        assert self._checked, "nothing is added to a journal that may be damaged"
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._insert, records)
 
     async def read(self, streams: Sequence[StreamName]) -> dict[StreamName, list[Recorded]]:

@@ -51,9 +51,11 @@ class Knowledge(Struct, frozen=True):
 
 
 def knowledge(folder: Path, streams: Sequence[StreamName]) -> Knowledge:
-    """Of a node that starts in this folder. Raises one of `TROUBLE`."""
-    with closing(Journal.open(str(folder / LEDGER))) as journal:
-        return asyncio.run(_knowledge(journal, folder, streams))
+    """Of a node that starts in this folder: it reads before the verdict on its file. Raises one of `TROUBLE`."""
+    with closing(Journal.begin(str(folder / LEDGER))) as journal:
+        known = asyncio.run(_knowledge(journal, folder, streams))
+        journal.check()
+        return known
 
 
 async def _knowledge(journal: Journal, folder: Path, streams: Sequence[StreamName]) -> Knowledge:

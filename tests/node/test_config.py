@@ -1,5 +1,7 @@
 """A node starts with sound settings or not at all, and says everything that is wrong at once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,8 @@ def test_a_node_that_signs_its_log_is_told_its_key_and_everybody_s() -> None:
     for name in keys:
         with pytest.raises(ConfigTrouble, match="is missing: a node that signs its log needs both"):
             read(SOUND | {name: keys[name]})
+
+
+def test_no_node_starts_where_an_assert_would_not_stop_it() -> None:
+    ran = subprocess.run((sys.executable, "-O", "-m", "airline_node.serve"), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (2, f"{config.ASSERTS_WANTED}\n")

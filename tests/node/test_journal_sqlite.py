@@ -34,6 +34,16 @@ def meddle(path: Path, *statements: str) -> None:
         database.commit()
 
 
+def hide_a_row_from_the_index(path: Path) -> None:
+    """The table still has it: who reads the log in order sees nothing of this."""
+    content = bytearray(path.read_bytes())
+    leaf = next(at for at in range(0, len(content), 4096) if content[at] == INDEX_LEAF)
+    content[leaf + 4] -= 1  # the number of its cells
+    path.write_bytes(content)
+
+
+INDEX_LEAF = 0x0A
+"""The first byte of such a page (https://sqlite.org/fileformat.html)."""
 FLIPPED = "its checksum does not hold"
 DAMAGE = {
     "state = x'7b22'": FLIPPED,
@@ -105,6 +115,17 @@ def test_a_torn_page_is_found_at_the_start(path: Path) -> None:
     path.write_bytes(whole[: 3 * 4096] + b"\xff" * 4096 + whole[4 * 4096 :])
     with pytest.raises(JournalTrouble, match=r"damaged|malformed"):
         Journal.open(str(path))
+
+
+def test_a_begun_journal_is_read_and_takes_nothing_before_its_file_is_known_to_be_whole(path: Path) -> None:
+    append(str(path), *map(returned, range(1, 200)))
+    hide_a_row_from_the_index(path)
+    with closing(Journal.begin(str(path))) as journal:
+        assert len(list(journal.replay())) == 199
+        with pytest.raises(AssertionError, match="nothing is added to a journal that may be damaged"):
+            asyncio.run(journal.append([returned(200)]))
+        with pytest.raises(JournalTrouble, match="the journal is damaged: "):
+            journal.check()
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_trouble(path: Path) -> None:

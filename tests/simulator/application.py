@@ -300,7 +300,7 @@ def _outside() -> Iterator[None]:
         patch.multiple(network, FOLLOW_WAIT_MS=FOLLOW_WAIT_MS, FOLLOW_TIMEOUT_MS=2 * FOLLOW_WAIT_MS),
         patch.multiple(
             app,
-            Journal=SimpleNamespace(open=lambda _address: SimulatedJournal(here().disk)),
+            Journal=SimpleNamespace(begin=lambda _address: SimulatedJournal(here().disk)),
             SnapshotStore=lambda _folder: SimulatedSnapshots(here().disk),
             Vault=SimpleNamespace(open=lambda _path: vault()),
             Node=WatchedNode,

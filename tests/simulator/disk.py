@@ -104,6 +104,9 @@ class SimulatedJournal(Journal):
         self._disk = disk
         self._failed = False
 
+    def check(self) -> None:
+        """What was synced is whole: this disk loses, and does not garble."""
+
     async def append(self, records: Sequence[Recorded]) -> int:
         disk, trouble, chance = self._disk, self._disk.trouble, self._disk.chance
         if self._failed:
