@@ -305,7 +305,7 @@ class Node:
     def _think(self, batch: Sequence[Entry]) -> Said:
         now = self._clock()
         said = self._thinker.think(batch, now)
-        if self._thinker.drawing and not self._inbox:
+        if self._thinker.drawing and not self._inbox and not self._closing:
             self._enter(Entry([], None))
         self._set_alarm(now)
         return said
