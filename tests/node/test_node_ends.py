@@ -229,6 +229,14 @@ async def test_a_picture_is_kept_now_and_then_and_has_the_events_up_to_its_posit
         assert seen(state) == folded(house.disk.log[:position])
 
 
+@at_work(PICTURE_EVENTS=3, PICTURE_PIECES=1)
+async def test_a_picture_is_completed_also_when_nobody_asks_for_anything_more(house: Andorinha) -> None:
+    await soon(asyncio.gather(house.buy(RUI), house.buy(EVA), house.buy(IDA)))
+    await until(lambda: house.pictures)
+    [(position, state)] = house.pictures
+    assert seen(state) == folded(house.disk.log[:position])
+
+
 @at_work()
 async def test_at_its_end_a_node_keeps_a_picture_of_everything(house: Andorinha) -> None:
     await house.sell_both()
