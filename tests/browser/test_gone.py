@@ -1,7 +1,7 @@
 """A seat that was chosen and is somebody else's by now: the page says which one, whenever it comes to know."""
 
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from tests.crash.cluster import SOON_MS_MAX, Cluster, insist, new_booking, until
 from tests.thorough import one_in
 
 SEATS = msgspec.json.Decoder(SeatsAnswer)
+NONE_SUCH = "There is no seat {} on {}. Please choose another. Your other seats are kept."
 GONE = "Seat {}, which you had chosen, is no longer free. Please choose another."
 WITH_AND_WITHOUT = pytest.mark.parametrize(
     ("width", "scripts"), one_in(2, [(WIDE, True), (NARROW, False)]), ids=["wide", "phone, without scripts"]
@@ -109,3 +110,35 @@ def test_an_address_whose_seats_are_free_says_nothing_of_the_kind(open_screen: O
     expect(screen.page.get_by_role("alert")).to_have_count(0)
     hold(screen, (flight,), "11A")
     title(screen, "Your seats are held")
+
+
+def test_an_address_with_a_seat_that_its_aircraft_does_not_have_says_so_and_keeps_the_others(
+    open_screen: OpenScreen, nodes: Cluster
+) -> None:
+    screen, flights = open_screen("IP"), nodes.journeys[5]
+    number = flights[1].partition("/")[0]
+    screen.go(seats_path(flights, ("11A", "99K", "11A"), leg=2))
+    assert said(screen) == NONE_SUCH.format("99K", number)
+    assert screen.page.locator("#picked").inner_text() == "11A"
+    expect(screen.page.get_by_role("button", name="Hold")).to_have_count(0)
+    button(screen.page, "Next flight").click()
+    expect(screen.page.get_by_text("Flight 2 of 3")).to_be_visible()
+    assert said(screen) == NONE_SUCH.format("99K", number)
+    screen.assert_accessible()
+    screen.page.locator("#s-12A input").check()
+    button(screen.page, "Hold").click()
+    title(screen, "Your seats are held")
+
+
+def test_a_form_with_a_seat_that_its_aircraft_does_not_have_leads_to_that_flight(
+    open_screen: OpenScreen, nodes: Cluster
+) -> None:
+    screen, flights = open_screen("IP", language="pt-BR", scripts=False), nodes.journeys[5]
+    form = [*(("flight", flight) for flight in flights), *(("seats", seat) for seat in ("13A", "13A", "99K"))]
+    body = urlencode([*form, ("passengers", 1)])
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": screen.address}
+    told = screen.page.request.post(f"{screen.address}/bookings", data=body, headers=headers)
+    assert told.status == 422
+    number = flights[2].partition("/")[0]
+    assert f"Não existe o assento 99K no voo {number}. Escolha outro." in told.text()
+    assert "Voo 3 de 3" in told.text()

@@ -8,7 +8,7 @@ from multidict import MultiDict
 from tests.site.given import cabin, leg
 from ui import language
 from ui.desk import Leg, Sale
-from ui.seats.cabin import changed, nearest, rows, suggested, taken, without
+from ui.seats.cabin import absent, changed, nearest, rows, suggested, taken, without
 from ui.seats.chosen import read
 
 
@@ -58,6 +58,10 @@ def test_only_what_has_changed_for_a_traveller_is_told() -> None:
 
 def test_a_chosen_seat_has_gone_if_it_is_there_and_somebody_else_s() -> None:
     assert taken(cabin(taken=("1A", "2C")), ("1A", "1B", "2C", "99Z")) == ("1A", "2C")
+
+
+def test_a_seat_that_the_aircraft_does_not_have_is_not_one_that_has_gone() -> None:
+    assert absent(cabin(taken=("1A", "2C")), ("1A", "1B", "20B", "99Z")) == ("20B", "99Z")
 
 
 def test_a_party_is_seated_together() -> None:

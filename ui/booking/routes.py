@@ -23,7 +23,7 @@ from ui.language import gettext as _
 from ui.page import Refused, booking_in, desk, fragment, go, read_form, read_query, render
 from ui.room import Room, Route
 from ui.seats.chosen import Chosen, leg_number, read, seat_names
-from ui.seats.routes import seats_page
+from ui.seats.routes import leg_without, seats_page
 from ui.streams import BEAT, STREAMS, event
 from ui.timeline import timeline
 from ui.visitor import visitor
@@ -55,6 +55,8 @@ async def hold(request: web.Request) -> web.StreamResponse:
     if not chosen.whole:
         undone = next(n for n, seats in enumerate(chosen.seats) if len(seats) != chosen.passengers)
         return await seats_page(request, chosen, undone, faults)
+    if (without := leg_without(node, chosen)) is not None:
+        return await seats_page(request, chosen, without, {})
     booking, wait_ms = form.get("booking", ""), _wait_ms(form)
     if not re.match(BOOKING_PATTERN, booking):
         booking = str(uuid4())

@@ -69,6 +69,11 @@ def taken(cabin: Cabin, seats: Sequence[SeatNo]) -> tuple[SeatNo, ...]:
     return tuple(seat for seat in seats if seat in not_free)
 
 
+def absent(cabin: Cabin, seats: Sequence[SeatNo]) -> tuple[SeatNo, ...]:
+    """Those of these seats that the aircraft does not have."""
+    return tuple(seat for seat in seats if seat not in cabin.seats)
+
+
 def suggested(cabin: Cabin, count: int) -> tuple[SeatNo, ...]:
     """Seats for a party as a carrier would give them: together if there are any; nothing if too few are free."""
     return choose(cabin_of(cabin.columns, cabin.seats), taken(cabin, cabin.seats), count) or ()

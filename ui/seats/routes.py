@@ -4,18 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from aiohttp import web
 
 from ledger.terms import FlightId, SeatNo
-from ui.desk import Cabin, Desk
-from ui.figures import spoken_list
+from ui.desk import Cabin, Desk, Leg
+from ui.figures import local, spoken_list
 from ui.language import gettext as _
 from ui.language import ngettext
 from ui.page import Refused, desk, fragment, go, read_query, render
 from ui.room import Room, Route
-from ui.seats.cabin import changed, rows, suggested, taken
+from ui.seats.cabin import absent, changed, rows, suggested, taken
 from ui.seats.chosen import Chosen, leg_number, read, seat_names
 from ui.streams import BEAT, STREAMS, event
 from ui.timeline import timeline
@@ -49,16 +50,15 @@ async def seats_page(
     faults: Mapping[str, str] | None = None,
     picked: Sequence[SeatNo] | None = None,
 ) -> web.Response:
-    """`faults` are a form's, and `picked` what it chose on this flight; else it is what the address says."""
+    """`faults` are a sent form's, and `picked` what it chose on this flight; else it is what the address says."""
     node = desk(request)
-    cabin, gone = _cabin(node, chosen, number), _gone(node, chosen)
-    named = [tuple(seat for seat in seats if seat not in lost) for seats, lost in zip(chosen.seats, gone, strict=True)]
+    cabin, named = _cabin(node, chosen, number), _had(node, chosen)
     if picked is not None:
         named[number] = tuple(seat for seat in picked if seat in cabin.free)
     return await render(
         request,
         "seats/page.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK,
+        status=HTTPStatus.OK if faults is None else HTTPStatus.UNPROCESSABLE_ENTITY,
         chosen=chosen,
         number=number,
         leg=chosen.legs[number],
@@ -68,10 +68,20 @@ async def seats_page(
         undone=[n for n, seats in enumerate(named) if n != number and len(seats) != chosen.passengers],
         parts=timeline(chosen.legs, node.house.airports),
         mark=_mark(node, cabin),
+        search=_search(node, chosen),
         booking=uuid4(),
-        # That a seat has gone says more than that one is missing.
-        faults={**(faults or {}), **_gone_faults(chosen, number, gone)},
+        # That a seat cannot be had says more than that one is missing.
+        faults={**(faults or {}), **_lost_faults(node, chosen, number, any(named))},
     )
+
+
+def _search(node: Desk, chosen: Chosen) -> str:
+    """Where the journeys are from which this one was chosen."""
+    first = chosen.legs[0]
+    start, end = node.house.airports[first.origin], node.house.airports[chosen.legs[-1].destination]
+    day = local(first.departure, start.zone).date()
+    asked = {"from": start.label, "to": end.label, "date": day, "passengers": chosen.passengers}
+    return f"/search?{urlencode(asked)}"
 
 
 def _choose_everywhere(node: Desk, chosen: Chosen) -> web.Response:
@@ -82,9 +92,8 @@ def _choose_everywhere(node: Desk, chosen: Chosen) -> web.Response:
 
 
 def _next(node: Desk, chosen: Chosen) -> list[tuple[str, str]]:
-    """The next flight whose seats are not chosen or have gone, else the last one, where all can be held."""
-    gone = _gone(node, chosen)
-    undone = (n for n, seats in enumerate(chosen.seats) if not seats or gone[n])
+    """The next flight whose seats are not chosen or cannot be had, else the last one, where all can be held."""
+    undone = (n for n, seats in enumerate(_had(node, chosen)) if len(seats) != chosen.passengers)
     return [*chosen.fields(), ("leg", str(next(undone, len(chosen.legs) - 1)))]
 
 
@@ -95,28 +104,50 @@ def _faults(picked: tuple[str, ...], passengers: int) -> dict[str, str]:
     return {"seats": words.format(count=passengers)}
 
 
-def _gone(node: Desk, chosen: Chosen) -> list[tuple[SeatNo, ...]]:
-    """For each flight the seats that were chosen and that somebody else has by now."""
-    return [taken(_cabin(node, chosen, n), seats) for n, seats in enumerate(chosen.seats)]
+def leg_without(node: Desk, chosen: Chosen) -> int | None:
+    """The first flight whose aircraft does not have a seat that is chosen there: an address may say anything."""
+    return next((n for n, seats in enumerate(chosen.seats) if absent(_cabin(node, chosen, n), seats)), None)
 
 
-def _gone_faults(chosen: Chosen, number: int, gone: Sequence[Sequence[SeatNo]]) -> dict[str, str]:
-    """A fault of this flight leads to its seats, one of another flight to that flight's page."""
+def _had(node: Desk, chosen: Chosen) -> list[tuple[SeatNo, ...]]:
+    """For each flight the seats that are chosen and can be had: they are there, and free."""
+    free = [_cabin(node, chosen, n).free for n in range(len(chosen.legs))]
+    return [tuple(seat for seat in seats if seat in free[n]) for n, seats in enumerate(chosen.seats)]
+
+
+def _lost_faults(node: Desk, chosen: Chosen, number: int, others_kept: bool) -> dict[str, str]:
+    """What cannot be had. A fault of this flight leads to its seats, one of another flight to that flight's page."""
     faults = {}
-    for n, (leg, seats) in enumerate(zip(chosen.legs, gone, strict=True)):
-        if n == number and len(seats) == 1:
-            words = _("Seat {seat}, which you had chosen, is no longer free. Please choose another.")
-            faults["seats"] = words.format(seat=seats[0])
-        elif seats:
-            words = ngettext(
-                "Seat {seats} on {flight}, which you had chosen, is no longer free. Please choose another.",
-                "Seats {seats} on {flight}, which you had chosen, are no longer free. Please choose others.",
-                len(seats),
-            )
-            faults["seats" if n == number else f"leg-{n}"] = words.format(
-                seats=spoken_list(list(seats)), flight=leg.number
-            )
+    for n, (leg, seats) in enumerate(zip(chosen.legs, chosen.seats, strict=True)):
+        cabin, here = _cabin(node, chosen, n), n == number
+        gone, none_such = taken(cabin, seats), absent(cabin, seats)
+        words = [_gone_words(leg, gone, here)] if gone else []
+        if none_such:
+            words += [_absent_words(leg, none_such), *([_("Your other seats are kept.")] if others_kept else [])]
+        if words:
+            faults["seats" if here else f"leg-{n}"] = " ".join(words)
     return faults
+
+
+def _gone_words(leg: Leg, seats: Sequence[SeatNo], here: bool) -> str:
+    if here and len(seats) == 1:
+        words = _("Seat {seat}, which you had chosen, is no longer free. Please choose another.")
+        return words.format(seat=seats[0])
+    words = ngettext(
+        "Seat {seats} on {flight}, which you had chosen, is no longer free. Please choose another.",
+        "Seats {seats} on {flight}, which you had chosen, are no longer free. Please choose others.",
+        len(seats),
+    )
+    return words.format(seats=spoken_list(list(seats)), flight=leg.number)
+
+
+def _absent_words(leg: Leg, seats: Sequence[SeatNo]) -> str:
+    words = ngettext(
+        "There is no seat {seats} on {flight}. Please choose another.",
+        "There are no seats {seats} on {flight}. Please choose others.",
+        len(seats),
+    )
+    return words.format(seats=spoken_list(list(seats)), flight=leg.number)
 
 
 def _cabin(node: Desk, chosen: Chosen, number: int) -> Cabin:
