@@ -250,6 +250,7 @@ def test_what_is_bought_with_an_account_is_on_its_list_at_every_airline_and_a_si
     ipe.go("/trips")
     assert "Andorinha Linhas Aéreas does not answer" in ipe.page.get_by_role("status").inner_text()
     assert ipe.page.locator(".trip").count() == 0
+    assert ipe.page.get_by_text("No trip ahead of you").count() == 0, "nobody knows that while an airline is silent"
     ipe.assert_accessible()
     nodes.start("AN")
     ipe.go("/trips")

@@ -100,7 +100,7 @@ def test_a_hold_runs_down_is_extended_by_a_press_and_runs_out(open_screen: OpenS
         assert screen.page.get_by_label("Full name").input_value() == "Ana Lima"
         title(screen, "The time to buy these seats ran out")
         screen.assert_accessible()
-        button(screen.page, "Hold these instead").click()
+        button(screen.page, "Hold them again").click()
         title(screen, "Your seats are held")
         assert screen.page.get_by_text("7A").count() >= 3
 

@@ -149,6 +149,9 @@ def test_what_is_not_clear_is_asked_again(open_screen: OpenScreen) -> None:
     screen.page.get_by_role("alert").wait_for()
     assert "Which airport" in screen.page.get_by_role("alert").inner_text()
     screen.assert_accessible()
+    screen.page.get_by_role("link", name="São Paulo (Guarulhos) (GRU)").click()
+    screen.page.get_by_role("alert").get_by_text("One thing needs your attention").wait_for()
+    assert screen.page.locator("#from").input_value() == "São Paulo (Guarulhos) (GRU)"
 
 
 def test_a_form_with_faults_leads_to_each_and_forgets_nothing(open_screen: OpenScreen, nodes: Cluster) -> None:

@@ -142,7 +142,7 @@ def test_a_ticket_is_accessible_light_and_dark_wide_and_narrow(open_screen: Open
 @pytest.mark.thorough
 def test_what_was_never_bought_has_no_ticket(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("AN")
-    booking = hold(screen, nodes.journeys[3], "12A", "12A", "12A")
+    booking = hold(screen, nodes.journeys[3], "14A", "14A", "14A")
     title(screen, "Your seats are held")
     screen.go(f"/bookings/{booking}/ticket")
     assert screen.page.url.endswith(f"/bookings/{booking}")

@@ -75,7 +75,9 @@ def test_each_fault_is_told_at_its_field(changes: dict[str, str], fields: list[s
 
 
 def test_every_passenger_is_named() -> None:
-    assert list(read(MultiDict(PAYS), 3).faults) == ["name-2", "name-3"]
+    faults = read(MultiDict(PAYS), 3).faults
+    assert list(faults) == ["name-2", "name-3"]
+    assert len(set(faults.values())) == 2, "each sentence says which passenger is meant"
 
 
 @pytest.mark.parametrize(("digits", "fits"), [("4242424242424242", True), ("4242424242424241", False), ("0", True)])

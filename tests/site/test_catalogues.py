@@ -32,6 +32,14 @@ def test_a_translation_fills_in_what_its_text_does(room: Path) -> None:
         assert set(FIELD.findall(texts[-1])) <= set(FIELD.findall(strings[-1])), message.id
 
 
+def test_no_two_rooms_translate_the_same_text_differently() -> None:
+    """All catalogues become one: of two translations one would win everywhere. `pgettext` tells meanings apart."""
+    found: dict[tuple[object, str | None], set[str]] = {}
+    for message in (message for room in rooms() for message in kept(room) if message.id):
+        found.setdefault((str(message.id), message.context), set()).add(str(message.string))
+    assert {text: strings for text, strings in found.items() if len(strings) > 1} == {}
+
+
 def _texts(text: object) -> list[str]:
     """The singular and the plural, or the one that there is."""
     return [text] if isinstance(text, str) else list(cast(Iterable[str], text))

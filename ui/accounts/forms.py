@@ -65,9 +65,7 @@ def _email_fault(email: str) -> str:
 def _weak(why: Weakness) -> str:
     match why:
         case Weakness.SHORT:
-            return _("Use at least {least} characters. A few words in a row are easy to remember.").format(
-                least=PASSWORD_MIN
-            )
+            return _("Use at least {least} characters.").format(least=PASSWORD_MIN)
         case Weakness.LONG:
             return _("Use at most {most} characters.").format(most=PASSWORD_MAX)
         case Weakness.COMMON:

@@ -50,7 +50,7 @@ def read(form: MultiMapping[str], passengers: int) -> Paid:
     faults: dict[str, str] = {}
     names = tuple(" ".join(form.get(f"name-{n}", "").split()) for n in range(1, passengers + 1))
     for number, name in enumerate(names, 1):
-        if fault := _name_fault(name):
+        if fault := _name_fault(name, number if passengers > 1 else None):
             faults[f"name-{number}"] = fault
     email = form.get("email", "")
     if not EMAIL.fullmatch(email) or len(email) > EMAIL_CHARS_MAX or HIDDEN.search(email):
@@ -63,7 +63,10 @@ def read(form: MultiMapping[str], passengers: int) -> Paid:
     return Paid(names=names, email=email, method=method, faults=faults)
 
 
-def _name_fault(name: str) -> str:
+def _name_fault(name: str, number: int | None) -> str:
+    """`number` tells several passengers apart."""
+    if not name and number is not None:
+        return _("Enter the full name of passenger {number}, as in the identity document.").format(number=number)
     if not name:
         return _("Enter the passenger’s full name, as in the identity document.")
     if len(name) > NAME_CHARS_MAX:

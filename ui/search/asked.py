@@ -9,16 +9,19 @@ from multidict import MultiMapping
 
 from ledger.terms import PASSENGERS_MAX, AirportCode
 from ui.desk import Airport, Desk
+from ui.figures import long_day
 from ui.language import gettext as _
 
 SUGGESTED_DAYS = 14
 """So far ahead is the date that the form opens with."""
+CHOICES_MAX = 6
+"""So many airports are offered for words that fit several; whoever means another one types more of it."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
     """The form as it was filled in; `faults` has a sentence for each field that cannot be meant.
 
-    An airport that is not clear leaves `choices`: those that fit what was typed.
+    An airport that is not clear leaves `choices`: some that fit what was typed.
     """
 
     origin_words: str
@@ -43,7 +46,7 @@ def read(query: MultiMapping[str], desk: Desk) -> Asked:
         ends[field] = fitting[0] if len(fitting) == 1 else None
         if len(fitting) > 1:
             faults[field] = _("Which airport do you mean by “{words}”?").format(words=words)
-            choices[field] = fitting
+            choices[field] = fitting[:CHOICES_MAX]
         elif not fitting and field in query:
             faults[field] = _unknown(field, words)
     if ends["from"] and ends["from"] == ends["to"]:
@@ -107,7 +110,7 @@ def _day(query: MultiMapping[str], first: date, last: date, faults: dict[str, st
         return suggested
     if not first <= asked <= last:
         faults["date"] = _("Flights are on sale from {first} to {last}.").format(
-            first=first.isoformat(), last=last.isoformat()
+            first=long_day(first), last=long_day(last)
         )
         return min(max(asked, first), last)
     return asked

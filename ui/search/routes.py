@@ -62,7 +62,15 @@ async def search(request: web.Request) -> web.Response:
 
 async def _form(request: web.Request, asked: Asked, *, status: int) -> web.Response:
     on_sale = desk(request).sale.days()
-    return await render(request, "search/start.html", status=status, asked=asked, faults=asked.faults, on_sale=on_sale)
+    return await render(
+        request,
+        "search/start.html",
+        status=status,
+        asked=asked,
+        faults=asked.faults,
+        on_sale=on_sale,
+        here_with=lambda **changes: _here(read_query(request), **changes),
+    )
 
 
 class Day(NamedTuple):
