@@ -13,6 +13,7 @@ from aiohttp import web
 
 from ui import language
 from ui.desk import DeskClosed, DeskUnsure
+from ui.language import gettext as _
 from ui.page import Refused, fault_page
 
 Page: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,6 +63,8 @@ def guarded(page: Page) -> Page:
             if request.method not in SAFE and not same_site(request):
                 raise Refused(HTTPStatus.FORBIDDEN)
             response = await page(request)
+        except web.HTTPForbidden:
+            response = await fault_page(request, HTTPStatus.FORBIDDEN, _("Your account has no role that opens it."))
         except web.HTTPException as answer:
             response = await fault_page(request, answer.status) if answer.status >= HTTPStatus.BAD_REQUEST else answer
         except Refused as refused:

@@ -97,5 +97,5 @@ class Operations(Protocol):
     async def load(self, flight: FlightId) -> Load | None:
         """None for a flight that is not this carrier's, or not on sale."""
 
-    def flights(self) -> Sequence[FlightId]:
+    def flights(self) -> Sequence[FlightScheduled]:
         """This carrier's own, that have not left yet: the next one first."""

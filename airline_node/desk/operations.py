@@ -8,7 +8,7 @@ from airline_node.journal import Journal
 from airline_node.neighbours import Neighbours, Unheard
 from airline_node.network import Network
 from airline_node.node import Busy, Stopped
-from ledger.events import AnyEvent, BookingOpened, SeatHeld, booking_stream, flight_stream
+from ledger.events import AnyEvent, BookingOpened, FlightScheduled, SeatHeld, booking_stream, flight_stream
 from ledger.messages import ForceMessage, Forcing, Refusal
 from ledger.terms import BookingId, CarrierCode, FlightId, Millis, carrier_of
 from ledger.waiting import Transaction
@@ -80,10 +80,10 @@ class NodeOperations:
         holds = tuple(one for one in told if one.flight == flight)
         return Load(schedule=known[0], letters=known[1], holds=holds)
 
-    def flights(self) -> Sequence[FlightId]:
+    def flights(self) -> Sequence[FlightScheduled]:
         now = self._now()
         plans = [plan for plan, _ in self._network.flights(self._control.carrier).values() if plan.departure > now]
-        return [plan.flight for plan in sorted(plans, key=lambda plan: plan.departure)]
+        return sorted(plans, key=lambda plan: plan.departure)
 
     async def _flights_of(self, booking: BookingId, events: Sequence[AnyEvent]) -> tuple[FlightId, ...]:
         """The booking's flights: as it was opened here, or as one of this carrier's claims names them."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -18,6 +19,7 @@ from tests.audit.given import HERE, SEATS, STEP_MS, THERE, booking_id, honest, r
 from tests.audit.pages import COOKIE, site
 from tests.evidence.given import NOW
 from ui import language
+from ui.audit import routes
 from ui.audit.instant import instant, millis, number_at
 from ui.audit.sieve import page_of
 from ui.logbook import Entry
@@ -130,6 +132,9 @@ def test_only_an_auditor_gets_in(folder: Path) -> None:
 
     assert {status for status, _ in visit(folder, work)} == {200}
     assert {status for status, _ in visit(folder, work, "traveller")} == {403}
+    told = page(folder, "/audit", status=403, who="traveller")
+    assert "This page is for the airline’s staff" in told
+    assert "forms" not in told, "who may not look has sent nothing"
     guests = visit(folder, work, "nobody")
     assert {status for status, _ in guests} == {303}
     assert [where for _, where in guests if not where.startswith("/login?next=/audit")] == []
@@ -165,6 +170,27 @@ def test_the_log_is_shown_in_pages_by_kind_and_from_an_instant_on(folder: Path) 
     assert positions(folder, "/audit/log?after=0&kind=flights")[:3] == [1, 4, 6]
     assert positions(folder, "/audit/log?at=2025-11-24T16:00:05")[0] == 26
     assert "There is nothing of this kind" in page(folder, "/audit/log?after=999999")
+
+
+@pytest.mark.slow
+def test_a_kind_that_is_not_among_the_newest_is_shown_from_the_first_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "PAGE", 5)
+    assert positions(folder, "/audit/log?kind=flight-scheduled") == [1]
+    none = page(folder, "/audit/log?kind=force-proposed")
+    assert "There is nothing of this kind in this log." in none
+    assert "Newest" not in none, "nowhere to go"
+
+
+@pytest.mark.slow
+def test_a_booking_of_another_airline_is_found_on_the_flight_that_it_was_seen_on(folder: Path) -> None:
+    theirs = "booking-of-another-airline"
+    where = page(folder, f"/audit/booking/{theirs}?flight={HERE}", status=303)
+    assert where == f"/audit/log?flight={HERE}&booking={theirs}"
+    for flight in ("", THERE, "nonsense"):
+        page(folder, f"/audit/booking/{theirs}?flight={flight}", status=404)
+    assert f"/audit/booking/{booking_id(0)}?flight={quote(HERE)}" in page(folder, f"/audit/flight/{HERE}?n=2")
 
 
 @pytest.mark.slow

@@ -131,6 +131,7 @@ def test_a_flight_s_load_shows_its_holds_by_their_age(staff_at: StaffAt, nodes: 
     insist(partial(nodes.hold, booking, "JG", {flight: None}))
     marta = staff_at("Marta", width=NARROW)
     marta.go("/operator/flights")
+    expect(marta.page.locator(".flights li").first).to_have_text(re.compile(r"^JG\d{4} [A-Z]{3}–[A-Z]{3} .*\d\d:\d\d$"))
     marta.assert_accessible()
     marta.page.get_by_label("Flight and day").fill(flight)
     marta.page.get_by_role("button", name="Show").click()
@@ -168,6 +169,8 @@ def test_a_partner_s_death_is_seen_without_touching_the_page_and_so_is_its_retur
     case = marta.page.locator(".case", has_text=locator_of(booking))
     expect(case).to_contain_text("Só a AN conhece a decisão", timeout=SEEN_MS)
     expect(title).to_contain_text("em jogo")
+    order = marta.page.locator(".case, .tile").evaluate_all("all => all.map(one => one.classList[1])")
+    assert order == ["case", "tile", "tile", "tile"], "what waits stands above the carriers"
     keep(marta, "operator-in-doubt-dark-pt")
     marta.assert_accessible()
     nodes.start("AN")

@@ -91,6 +91,7 @@ def test_what_is_merely_under_way_is_normal_too() -> None:
     shown = seen(tiles(), waits())
     assert shown.headline.tone is Tone.GOOD
     assert (shown.rows, shown.routine) == ((), 1)
+    assert seen(tiles(), waits(), waits()).routine == 1, "a booking is one, at its coordinator and on its flights"
 
 
 def test_a_silent_carrier_is_named_with_how_long_it_has_been_silent() -> None:
@@ -145,7 +146,7 @@ def test_a_carrier_with_an_alarm_or_a_doubt_is_seen_from_afar() -> None:
 def test_a_node_that_took_no_order_yet_has_no_percentile() -> None:
     idle = Tile(carrier="JG", vitals=replace(WELL, p50_ms=None, p99_ms=None, orders=0))
     figures = {figure.name: figure.value for figure in seen(tiles(JG=idle)).cards[0].figures}
-    assert figures["Half of the orders"] == "–"
+    assert figures["Half of the orders within"] == "–"
 
 
 # ---- what waits -----------------------------------------------------------------------------------------------------

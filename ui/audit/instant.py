@@ -149,6 +149,19 @@ def state_words(state: SeatState) -> str:
     }[state]
 
 
+def booking_words(state: str) -> str:
+    """A booking's state at some instant (`BookingThen`); why it was aborted stays as the log has it."""
+    phase, _space, reason = state.partition(" ")
+    words = {
+        "open": _("held for its traveller"),
+        "voting": _("collecting votes"),
+        "committed": pgettext("a booking", "sold"),
+        "aborted": pgettext("a booking", "not sold"),
+        "cancelled": _("cancelled by the traveller"),
+    }
+    return f"{words.get(phase, phase)} {reason}".strip()
+
+
 # ---- words for the log ---------------------------------------------------------------------------------------------
 
 

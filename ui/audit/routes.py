@@ -16,10 +16,10 @@ from multidict import MultiMapping
 from ledger.events import BookingEvent, BookingOpened, flight_stream, stream_of
 from ledger.history import BookingThen
 from ledger.settlement import Coupon
-from ledger.terms import BOOKING_PATTERN, FLIGHT_PATTERN, Millis, carrier_of
+from ledger.terms import BOOKING_PATTERN, FLIGHT_PATTERN, Millis, carrier_of, locator_of
 from ledger.tree import leaf_hash, leaf_of
 from ui.audit import sieve as sieves
-from ui.audit.instant import instant, millis, month_of, number_at, state_words, utc, utc_seconds, what
+from ui.audit.instant import booking_words, instant, millis, month_of, number_at, state_words, utc, utc_seconds, what
 from ui.audit.sieve import PAGE
 from ui.language import gettext as _
 from ui.logbook import Entry, LogBook
@@ -30,7 +30,13 @@ from ui.visitor import Role, require, visitor
 POSITION_MAX = 10**15
 DAY_MS: Millis = 24 * 3_600_000
 COUPONS_SHOWN = 500
-WORDS: Mapping[str, Any] = {"what": what, "utc": utc, "utc_seconds": utc_seconds, "state_words": state_words}
+WORDS: Mapping[str, Any] = {
+    "what": what,
+    "utc": utc,
+    "utc_seconds": utc_seconds,
+    "state_words": state_words,
+    "booking_words": booking_words,
+}
 """What the templates of this room call."""
 
 
@@ -98,6 +104,8 @@ async def _excerpt(book: LogBook, sieve: sieves.Sieve, after: int | None, end: i
     newest = max(0, end - PAGE)
     start = newest if after is None else after
     found = await book.excerpt(start, PAGE, sieve.tags)
+    if after is None and not found.entries:
+        start, found = 0, await book.excerpt(0, PAGE, sieve.tags)  # A rare kind may have none among the newest.
     earlier = max(0, start - PAGE) if start else None
     return sieves.Page(found.entries, earlier, found.entries[-1].position if found.more else None, newest)
 
@@ -161,6 +169,8 @@ async def booking(request: web.Request) -> web.Response:
         if isinstance(entry.event, BookingEvent):
             then.hear(entry.event)
     if not entries:
+        if sieves.names_own(flight := read_query(request).get("flight", ""), desk(request).house.carrier.code):
+            go("/audit/log", [("flight", flight), ("booking", name)])  # Another airline's, which flies on it.
         raise Refused(
             HTTPStatus.NOT_FOUND, _("This airline took no such booking. Look at the site of the airline that did.")
         )
@@ -169,6 +179,7 @@ async def booking(request: web.Request) -> web.Response:
         request,
         "audit/booking.html",
         booking=name,
+        locator=locator_of(name),
         then=then,
         opened=opened,
         entries=entries,

@@ -82,6 +82,10 @@ def faults(sieve: Sieve, me: CarrierCode) -> dict[str, str]:
     return found
 
 
+def names_own(flight: str, me: CarrierCode) -> bool:
+    return re.fullmatch(FLIGHT_PATTERN, flight) is not None and carrier_of(flight) == me
+
+
 async def sifted(book: LogBook, sieve: Sieve, me: CarrierCode) -> list[Entry] | None:
     """All events of the flight or the booking that is named; None if none is: then the log is read in pages."""
     if sieve.flight:

@@ -89,7 +89,7 @@ def overview(tiles: Mapping[CarrierCode, Tile], waiting: Sequence[Waiting], now:
         cards=tuple(_card(tile, tile.carrier == own, now) for tile in tiles.values()),
         rows=tuple(row(one, now) for one in unsettled[:ROWS_MAX]),
         more=max(0, len(unsettled) - ROWS_MAX),
-        routine=len(waiting) - len(unsettled),
+        routine=len({one.transaction.booking for one in waiting if one.transaction.state in ROUTINE}),
         at_stake=at_stake(unsettled),
     )
 
@@ -181,8 +181,8 @@ def _figures(tile: Tile, own: bool) -> list[Figure]:
             Figure(_("Not recorded"), number(vitals.unsettled), _warn(vitals.unsettled > 0)),
             Figure(_("Open holds"), number(vitals.holds)),
             Figure(_("Inbox"), number(vitals.inbox), _warn(vitals.inbox > CROWDED)),
-            Figure(_("Half of the orders"), _ms(vitals.p50_ms)),
-            Figure(_("99 of 100 orders"), _ms(vitals.p99_ms), _warn((vitals.p99_ms or 0) > SLOW_MS)),
+            Figure(_("Half of the orders within"), _ms(vitals.p50_ms)),
+            Figure(_("99 of 100 orders within"), _ms(vitals.p99_ms), _warn((vitals.p99_ms or 0) > SLOW_MS)),
         ]
         if vitals.alarms:
             figures.insert(0, Figure(_("Alarms"), number(vitals.alarms), Tone.BAD))
