@@ -269,7 +269,7 @@ class Parts:
         await self._public.setup()
         server = self._public.server
         assert server is not None
-        coming = Coming(self._crowded)
+        coming = Coming(self._crowded, self._node.turn_away)
         await Entrance(self._public, self._config.listen, lambda: Turnstile(server(), coming)).start()
         gc.collect()
         gc.freeze()  # What is in memory now stays: the collector need not look at it again.

@@ -12,6 +12,7 @@ from ledger.terms import CarrierCode
 
 HELP: Mapping[str, str] = {
     "inbox_commands": "Commands that wait to be thought about.",
+    "orders_turned_away_total": "Orders that heard 503, as more came than can be decided: nothing happened.",
     "batches_total": "Batches written to the journal, each with one fsync.",
     "events_total": "Events written to the journal.",
     "write_seconds_total": "Time spent in writing, waiting for room included.",

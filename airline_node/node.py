@@ -109,6 +109,7 @@ class Node:
         self._writing: asyncio.Task[None] | None = None
         self._batch: Sequence[Entry] = ()
         self._held_back: deque[Said] = deque()
+        self._turned_away = 0
         self._closing = False
         self._fault: BaseException | None = None
         self.orders = Timings()
@@ -123,8 +124,13 @@ class Node:
         Raises `Busy`: it would wait for too long, or there is no room for it.
         """
         if self.crowded():
+            self.turn_away()
             raise Busy(BUSY)
         return Turn(self._pace, wait_ms)
+
+    def turn_away(self) -> None:
+        """Whoever says no to an order for want of a turn tells it here, so that it is counted."""
+        self._turned_away += 1
 
     def crowded(self, coming: int = 0) -> bool:
         """There is no turn for one more order, beside so many that are about to take theirs."""
@@ -202,6 +208,7 @@ class Node:
         """Counters and gauges, with their units in their names."""
         return {
             "inbox_commands": self._commands,
+            "orders_turned_away_total": self._turned_away,
             "batches_total": self.writes.count,
             "events_total": self._writer.events,
             "write_seconds_total": self.writes.seconds,
@@ -262,6 +269,7 @@ class Node:
     def _put(self, commands: Sequence[Command], limit: int) -> Asker:
         self._check()
         if self._commands + len(commands) > limit:
+            self._turned_away += limit == INBOX_MAX  # A traveller's; what peers send again by themselves is no order.
             raise Busy(f"{self._commands} orders are waiting already")
         asker: Asker = asyncio.get_running_loop().create_future()
         self._enter(Entry(commands, asker))

@@ -58,8 +58,11 @@ def is_whole(data: bytes, request: re.Match[bytes]) -> bool:
 class Coming:
     """How many orders have passed all turnstiles at this turn of the loop: the node has yet to hear of them."""
 
-    def __init__(self, crowded: Callable[[int], bool]) -> None:
-        """`crowded` says whether there is no room for one more, beside so many that are coming."""
+    def __init__(self, crowded: Callable[[int], bool], turn_away: Callable[[], None]) -> None:
+        """`crowded` says whether there is no room for one more, beside so many that are coming; `turn_away` is told of
+        each that hears so here.
+        """
+        self.turn_away = turn_away
         self._crowded = crowded
         self._count = 0
 
@@ -93,6 +96,7 @@ class Turnstile(asyncio.Protocol):
         if self._no_doubt and request and request["order"] and not self._coming.may_pass() and self._waits:
             assert self._transport
             self._transport.write(RESPONSE)
+            self._coming.turn_away()
         else:
             self._heard, self._heard_s = True, self._now()
             self._handler.data_received(data)

@@ -177,6 +177,7 @@ async def test_a_full_inbox_refuses_travellers_and_nothing_happened_and_peers_ar
     await turns()
     with pytest.raises(Busy):
         await house.node.hear([inquire(booking=IDA, by="JG", about=AN_FLIGHT)])
+    assert house.node.figures()["orders_turned_away_total"] == 1, "a traveller's order, and no peer's message"
     house.disk.may_write.set()
     await soon(asyncio.gather(*orders, heard))
     assert isinstance(await house.read(IDA), Refusal)
@@ -197,6 +198,7 @@ async def test_a_node_whose_orders_take_too_long_has_a_turn_for_no_more_until_th
         await turns()
         with pytest.raises(Busy):
             await order(RUI)
+        assert house.node.figures()["orders_turned_away_total"] == 1
         house.disk.may_write.set()
         await soon(under_way)
         await order(RUI)

@@ -23,9 +23,13 @@ class Door:
 
     def __init__(self) -> None:
         self.crowded = False
+        self.turned_away = 0
         self.heard: list[str] = []
         self.speaks = asyncio.Event()
         self.speaks.set()
+
+    def turn_away(self) -> None:
+        self.turned_away += 1
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
         self.heard.append(request.method)
@@ -58,7 +62,7 @@ def at_the_door(story: Callable[[Door, Client], Awaitable[None]]) -> None:
     async def main() -> None:
         door = Door()
         server = web.Server(door.serve)
-        coming = Coming(lambda _: door.crowded)
+        coming = Coming(lambda _: door.crowded, door.turn_away)
         loop = asyncio.get_running_loop()
         listening = await loop.create_server(lambda: Turnstile(server(), coming), "127.0.0.1", 0)
         client = Client(*await asyncio.open_connection(*listening.sockets[0].getsockname()))
@@ -81,6 +85,7 @@ def test_an_order_is_turned_away_while_the_node_is_crowded_and_heard_before_and_
             said.append(await client.says())
         assert said == [REFUSED, REFUSED, b"PUT", REFUSED, b"PUT"]
         assert door.heard == ["PUT", "PUT"]
+        assert door.turned_away == 3, "each is counted, and none that the server heard"
 
     at_the_door(story)
 
@@ -164,12 +169,13 @@ def test_answers_that_nobody_takes_do_not_pile_up() -> None:
         door, clogged = Door(), Clogged()
         door.speaks.clear()
         server = web.Server(door.serve)
-        handler = Turnstile(server(), Coming(lambda _: True))
+        handler = Turnstile(server(), Coming(lambda _: True, door.turn_away))
         handler.connection_made(clogged)
         for _ in range(3):
             handler.data_received(ORDER)
         await asyncio.sleep(NOT_AT_ONCE_S)
         assert clogged.written == [RESPONSE]
+        assert door.turned_away == 1, "what is left to the server is not counted here"
         assert door.heard == ["PUT"]
         door.speaks.set()
         await asyncio.sleep(0)
@@ -225,7 +231,7 @@ def test_those_who_passed_at_this_turn_of_the_loop_count_for_the_next() -> None:
         return coming == 2
 
     async def main() -> None:
-        coming = Coming(crowded)
+        coming = Coming(crowded, lambda: None)
         assert [coming.may_pass() for _ in range(4)] == [True, True, False, False]
         await asyncio.sleep(0)
         assert coming.may_pass()
