@@ -14,6 +14,7 @@ from airline_node.timetable import load
 from ledger.terms import CarrierCode
 
 HOST = "127.0.0.1"
+TOKENS_FILE = "tokens.json"
 PORT_BASE = 8100
 PEER_PORTS_ABOVE = 100
 """A node's peer port, above its public one."""
@@ -58,7 +59,7 @@ class Fleet:
 
     @property
     def tokens(self) -> Path:
-        return self.folder / "tokens.json"
+        return self.folder / TOKENS_FILE
 
     @property
     def note(self) -> Path:
@@ -106,7 +107,7 @@ def remembered(folder: Path) -> Fleet:
 
 def tokens_of(folder: Path) -> Tokens:
     """The tokens of the nodes in this folder. Raises `FleetTrouble`."""
-    path = folder / "tokens.json"
+    path = folder / TOKENS_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Tokens)
     except (OSError, msgspec.DecodeError) as wrong:

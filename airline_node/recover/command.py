@@ -35,8 +35,8 @@ def recover(
         str, typer.Option(envvar="PASSCOM_OPERATOR_TOKEN", help="Its operators' token.", show_envvar=True)
     ] = "",
     data: Annotated[
-        Path | None,
-        typer.Option(help="A node's data folder, read as it lies there; or the folder of `passcom up`: all its nodes."),
+        list[Path] | None,
+        typer.Option(help="A node's data folder, read as it lies there, once for each; or one that holds all of them."),
     ] = None,
     journal: Annotated[
         str, typer.Option(envvar="PASSCOM_JOURNAL", help="A journal in PostgreSQL, read as it lies there.")
@@ -53,7 +53,7 @@ def recover(
     """
     console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
     try:
-        every = places(at or [], data, token, journal)
+        every = places(at or [], data or [], token, journal)
     except RecoverTrouble as trouble:
         say(console, str(trouble))
         raise typer.Exit(TROUBLE) from None

@@ -25,15 +25,17 @@ from airline_node.timetable import load
 from airline_node.wal import promised_frames, sound_frames
 from ledger import participant
 from ledger.coordinator.state import Booking, Phase
-from ledger.events import FlightEvent, Recorded, StreamName, booking_stream
+from ledger.events import FlightEvent, MismatchAcknowledged, Recorded, StreamName, booking_stream, flight_stream
 from ledger.ledger import Ledger, LogBroken
 from ledger.participant.state import Doubted, HoldState
-from ledger.terms import BookingId, CarrierCode, Millis
+from ledger.terms import BookingId, CarrierCode, FlightId, Millis
 from ledger.waiting import Transaction, transactions
 
 ROWS_AT_ONCE: Final = 1_000
 BUSY_MS: Final = 5_000
 SELECT: Final = "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+
+DECIDED: Final = (Phase.COMMITTED, Phase.ABORTED, Phase.CANCELLED)
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -80,6 +82,10 @@ class Files(Struct, frozen=True):
         """As the node would tell it, were it up: here nobody collects votes any more, so every pledge is in doubt."""
         return transactions(self.ledger.flights.values(), self.ledger.bookings.values()).transactions
 
+    def decided(self) -> list[Booking]:
+        """Its bookings that are decided and not settled."""
+        return [booking for booking in self.ledger.bookings.values() if booking.phase in DECIDED]
+
     def verdict(self, booking: BookingId, now: Millis) -> Verdict:
         """What became of a booking that this carrier coordinates. Of one that it never heard of, it says abort."""
         if known := self.ledger.bookings.get(booking):
@@ -88,6 +94,12 @@ class Files(Struct, frozen=True):
         with self.again() as rows:
             ledger.load(stream, [recorded for _, recorded in _opened(rows.stream(stream))])
         return verdict(ledger.bookings[booking], now) if booking in ledger.bookings else Verdict.PRESUMED_ABORTED
+
+    def acknowledged(self, flight: FlightId, booking: BookingId) -> MismatchAcknowledged:
+        """What an operator has written about a broken pledge of this carrier, which is known to be seen to."""
+        with self.again() as rows:
+            events = [recorded.event for _, recorded in _opened(rows.stream(flight_stream(flight)))]
+        return next(one for one in events if isinstance(one, MismatchAcknowledged) and one.booking == booking)
 
 
 def verdict(booking: Booking, now: Millis) -> Verdict:

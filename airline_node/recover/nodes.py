@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airline_node.answers import TransactionsAnswer
 from airline_node.config import LEDGER
 from airline_node.door import Problem
-from airline_node.fleet import FleetTrouble, remembered, tokens_of
+from airline_node.fleet import TOKENS_FILE, FleetTrouble, remembered, tokens_of
 from airline_node.peer_client import TooLong, body_of
-from airline_node.recover.files import FilesTrouble, read_database, read_files
-from airline_node.recover.report import Looked, NodeFound, Source, told_by
+from airline_node.recover.files import Files, FilesTrouble, read_database, read_files
+from airline_node.recover.heard import unread
+from airline_node.recover.report import Looked, NodeFound, Source
 from ledger.terms import CarrierCode, Millis
 
 ASK_MS_MAX: Millis = 5_000
@@ -45,17 +48,34 @@ class _Silent(Exception):
     """Nobody answers there, or not as a node does."""
 
 
-def places(at: Sequence[str], data: Path | None, token: str, journal: str = "") -> list[Place]:
+def places(at: Sequence[str], data: Sequence[Path], token: str, journal: str = "") -> list[Place]:
     """What the command line names; a journal that lies in the folder comes before one in PostgreSQL.
 
     Raises `RecoverTrouble`.
     """
     if at and data:
-        raise RecoverTrouble("Name nodes with --at or a folder with --data, not both.")
+        raise RecoverTrouble("Name nodes with --at or folders with --data, not both.")
     if at:
         return [Place(address=address.rstrip("/"), token=token) for address in at]
-    folder = data or Path(".passcom")
-    if (folder / "tokens.json").exists():
+    folders = data or [Path(".passcom")]
+    if journal and not any(_holds_logs(folder) for folder in folders):
+        if not journal.startswith("postgresql://"):
+            raise RecoverTrouble("--journal takes a postgresql:// address. A file's folder is named with --data.")
+        return [Place(folder=data[0] if data else None, journal=journal)]
+    return [place for folder in folders for place in _places_in(folder)]
+
+
+def _holds_logs(folder: Path) -> bool:
+    return (folder / TOKENS_FILE).exists() or (folder / LEDGER).exists() or bool(_inside(folder))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Folders of nodes in this one, as a copy of them has it."""
+    return sorted(path.parent for path in folder.glob(f"*/{LEDGER}"))
+
+
+def _places_in(folder: Path) -> list[Place]:
+    if (folder / TOKENS_FILE).exists():
         try:
             fleet, tokens = remembered(folder), tokens_of(folder)
         except FleetTrouble as trouble:
@@ -64,18 +84,34 @@ def places(at: Sequence[str], data: Path | None, token: str, journal: str = "") 
             Place(carrier=carrier, address=fleet.address(carrier), folder=fleet.data(carrier), token=tokens.operator)
             for carrier in fleet.carriers
         ]
-    if journal and not (folder / LEDGER).exists():
-        if not journal.startswith("postgresql://"):
-            raise RecoverTrouble("--journal takes a postgresql:// address. A file's folder is named with --data.")
-        return [Place(folder=data, journal=journal)]
-    if folder.exists():
-        return [Place(carrier=folder.name if len(folder.name) == 2 else None, folder=folder)]
-    raise RecoverTrouble(f"There is no {folder}. Name a node (--at URL --token TOKEN) or its data folder (--data DIR).")
+    if not folder.exists():
+        raise RecoverTrouble(
+            f"There is no {folder}. Name a node (--at URL --token TOKEN) or its data folder (--data DIR)."
+        )
+    nodes = [folder] if (folder / LEDGER).exists() else _inside(folder) or [folder]
+    return [Place(carrier=one.name if len(one.name) == 2 else None, folder=one) for one in nodes]
 
 
 def look(every: Sequence[Place], progress: Callable[[Place, int, int], None]) -> list[Looked]:
-    """Each of them, the ones that live first asked together. `progress` hears of files being read."""
-    return together([_look(place, progress) for place in every])
+    """Each of them, the ones that live first asked together. `progress` hears of files being read.
+
+    Where a coordinator's files leave open what only the log of a node that lives can say, its files are read as well.
+    """
+    looked = together([_look(place, progress) for place in every])
+    files = {one.files.carrier: one.files for one in looked if one.files}
+    asked = {who for one in files.values() for booking in one.decided() for who in unread(booking, files)}
+    return [
+        replace(one, beside=_beside(place, progress))
+        if one.node.source is Source.NODE and one.node.carrier in asked
+        else one
+        for place, one in zip(every, looked, strict=True)
+    ]
+
+
+def _beside(place: Place, progress: Callable[[Place, int, int], None]) -> Files | None:
+    with suppress(FilesTrouble):
+        return read_files(place.folder, partial(progress, place)) if place.folder else None
+    return None
 
 
 def resume(every: Sequence[Place]) -> None:
@@ -124,15 +160,12 @@ def _look_into(place: Place, silence: str, progress: Callable[[Place, int, int],
             files = read_files(place.folder, tell)
     except FilesTrouble as trouble:
         return _nothing(place, f"{silence}; {trouble}" if silence else str(trouble))
-    told = told_by(files)
     beside = (
         "a node is at work on them, and they were read beside it: ask it with --at" if files.at_work else "no node runs"
     )
     detail = f"read up to event {files.position} in {files.place}; {silence or beside}"
     return Looked(
         node=NodeFound(carrier=files.carrier, source=Source.FILES, detail=detail),
-        told=told,
-        total=len(told),
         files=files,
     )
 

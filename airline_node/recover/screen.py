@@ -9,6 +9,7 @@ from rich.text import Text
 
 from airline_node.answers import TransactionAnswer
 from airline_node.book.screen import reais, say
+from airline_node.recover.heard import SeenTo, Settling
 from airline_node.recover.report import NodeFound, Report, Source, Waits, bookings
 from ledger.waiting import WaitState
 
@@ -25,6 +26,8 @@ def show(report: Report, console: Console, now: datetime) -> None:
         console.print(_table(report, now))
     for one in report.waiting[:ROWS_SHOWN]:
         _explain(one, console)
+    for over in report.seen_to[:ROWS_SHOWN]:
+        _show_seen_to(over, console)
     if (more := len(report.waiting) - ROWS_SHOWN) > 0:
         say(console, f"{more} more: --json has them all.")
     if report.routine:
@@ -42,6 +45,8 @@ def headline(report: Report) -> str:
         return f"Nothing is known of {' and '.join(blind)}."
     if not waiting:
         return "Everything has come to rest."
+    if all(one.settling is Settling.DECIDED for one in report.waiting):
+        return f"{_count(len(waiting), 'booking')} decided; what is left of it is in logs that were not read."
     doubt = f"; nothing is known of {' and '.join(blind)}" if blind else ""
     return f"{_count(len(waiting), 'booking')} waiting, {reais(report.at_stake)} at stake{doubt}."
 
@@ -53,6 +58,12 @@ def _show_node(node: NodeFound, console: Console) -> None:
     console.print(line, soft_wrap=True)
 
 
+def _show_seen_to(over: SeenTo, console: Console) -> None:
+    broken = f"the pledge of {over.flight}, which {over.coordinator} had sold, was broken by force"
+    say(console, f"  {over.locator}, booking {over.booking}: {broken}.")
+    say(console, f"      Acknowledged by {over.operator}: {over.note}. Nothing is left to do.")
+
+
 def _table(report: Report, now: datetime) -> Table:
     table = Table(
         "locator", "at", "state", "seats pinned", "at stake", "since", "said", "next try", box=box.SIMPLE_HEAD
@@ -60,7 +71,7 @@ def _table(report: Report, now: datetime) -> Table:
     for one in report.waiting[:ROWS_SHOWN]:
         told = one.transaction
         table.add_row(
-            *(Text(told.locator, "bold"), one.at, Text(told.state, _colour(told))),
+            *(Text(told.locator, "bold"), one.at, Text(one.state, _colour(told))),
             *(_seats(told), reais(told.at_stake), _ago(told.since, now), _said(told)),
             "" if told.next_try is None else _next(told.next_try, now),
         )

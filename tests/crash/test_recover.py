@@ -14,6 +14,7 @@ import pytest
 
 from airline_node.config import LEDGER
 from airline_node.recover.files import Verdict
+from airline_node.recover.heard import Settling
 from airline_node.recover.report import Report, Source, Waits
 from ledger.messages import ForceState
 from ledger.terms import DECIDE_MS, BookingId, CarrierCode
@@ -258,6 +259,12 @@ def test_a_pledge_is_broken_by_two_operators_compared_with_the_decision_and_seen
     code, report = recover(nodes, "--resume")
     assert (of(report, booking, "JG"), of(report, booking, "AN"), code) == (None, None, 0)
     nodes.kill("AN")
+    code, report = recover(nodes)  # from AN's files, and from those of the carriers that have its acknowledgements
+    assert ([(one.booking, one.note) for one in report.seen_to], code) == ([(booking, note)], 0)
+    code, report = recover(nodes, folder="AN")
+    alone = of(report, booking, "AN")
+    assert alone is not None
+    assert (alone.settling, code) == (Settling.DECIDED, 1)
     nodes.start("AN")  # it has forgotten what it heard
     code, report = recover(nodes, "--resume")
     assert (of(report, booking, "AN"), code) == (None, 0)

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 import psycopg
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -26,11 +27,12 @@ from airline_node.fleet import PORT_BASE, Tokens, address
 from airline_node.journal import Journal
 from airline_node.recover import nodes
 from airline_node.recover.files import Files, FilesTrouble, Verdict, read_database, read_files, verdict
-from airline_node.recover.nodes import RecoverTrouble, look, places
-from airline_node.recover.report import Looked, NodeFound, Report, Source, report, told_by
+from airline_node.recover.heard import Settling
+from airline_node.recover.nodes import Place, RecoverTrouble, look, places
+from airline_node.recover.report import Looked, NodeFound, Report, Source, report
 from airline_node.recover.screen import headline, length, show
 from airline_node.wal import promised_frames, sound_frames
-from ledger.events import AnyBookingEvent, AnyEvent, Recorded, StreamName, stream_of
+from ledger.events import AnyBookingEvent, AnyEvent, Decision, Recorded, ReleaseReason, StreamName, stream_of
 from ledger.terms import CarrierCode
 from ledger.waiting import WaitState
 from tests.ledger.given import (
@@ -44,9 +46,13 @@ from tests.ledger.given import (
     booking,
     cancelled,
     committed,
+    compared,
     opened,
     pledged,
+    proposed,
+    released,
     scheduled,
+    seen_to,
     settled,
     sold,
     timed,
@@ -87,9 +93,7 @@ def killed(folder: Path, *events: AnyEvent) -> Path:
 
 
 def looked(files: Files) -> Looked:
-    told = told_by(files)
-    node = NodeFound(carrier=files.carrier, source=Source.FILES, detail="")
-    return Looked(node=node, told=told, total=len(told), files=files)
+    return Looked(node=NodeFound(carrier=files.carrier, source=Source.FILES, detail=""), files=files)
 
 
 def reported(*folders: Path, everything: bool = False) -> Report:
@@ -101,6 +105,8 @@ def of(waiting: Report, at: CarrierCode) -> list[tuple[WaitState, Verdict | None
 
 
 AN_PLAN = scheduled(AN_FLIGHT)
+AN_SOLD = (replace(pledged(), flight=AN_FLIGHT), replace(sold(), flight=AN_FLIGHT))
+"""A coordinator's own part is written with its decision."""
 
 # ---- a coordinator's own word ---------------------------------------------------------------------------------------
 
@@ -256,14 +262,14 @@ def test_the_command_reads_the_database_that_the_node_s_settings_name(
 
 def test_a_journal_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecoverTrouble, match="postgresql://"):
-        places([], tmp_path, "", "ledger.sqlite")
+        places([], [tmp_path], "", "ledger.sqlite")
 
 
 # ---- all of it together ---------------------------------------------------------------------------------------------
 
 
 def test_a_pledge_is_explained_by_its_coordinator_s_own_files(tmp_path: Path) -> None:
-    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed())
+    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD)
     jangada = lived(tmp_path / "JG", scheduled(), pledged())
     both = reported(andorinha, jangada)
     assert of(both, "AN") == [(WaitState.UNSETTLED, Verdict.COMMITTED)]
@@ -278,6 +284,60 @@ def test_a_pledge_is_explained_by_its_coordinator_s_own_files(tmp_path: Path) ->
 def test_a_pledge_whose_coordinator_never_heard_of_it_is_presumed_to_be_aborted(tmp_path: Path) -> None:
     both = reported(lived(tmp_path / "AN", AN_PLAN), lived(tmp_path / "JG", scheduled(), pledged()))
     assert of(both, "JG") == [(WaitState.IN_DOUBT, Verdict.PRESUMED_ABORTED)]
+
+
+MISMATCH = (pledged(), proposed(), released(reason=ReleaseReason.FORCED), compared(Decision.COMMITTED))
+
+
+def test_a_coordinator_s_files_alone_do_not_say_who_has_its_decision(tmp_path: Path) -> None:
+    alone = reported(lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD))
+    [one] = alone.waiting
+    assert (one.state, one.transaction.reason) == (
+        Settling.DECIDED,
+        "committed; whether it is recorded or seen to at JG is not in this log, but in theirs",
+    )
+    assert headline(alone) == "1 booking decided; what is left of it is in logs that were not read."
+    assert "unsettled" not in shown(alone)
+    assert not alone.rests
+
+
+@pytest.mark.parametrize(
+    ("history", "state"),
+    [
+        ((pledged(),), [WaitState.UNSETTLED]),
+        ((pledged(), sold()), []),
+        (MISMATCH, [WaitState.CONFLICT]),
+        ((*MISMATCH, seen_to()), []),
+    ],
+    ids=["pledged", "recorded", "broken", "acknowledged"],
+)
+def test_read_beside_a_carrier_s_files_they_say_what_its_node_would_hear(
+    tmp_path: Path, history: Sequence[AnyEvent], state: list[str]
+) -> None:
+    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD)
+    both = reported(andorinha, lived(tmp_path / "JG", scheduled(), *history))
+    assert [one.state for one in both.waiting if one.at == "AN"] == state
+    assert both.rests == (not both.waiting)
+    assert bool(both.seen_to) == (history[-1] == seen_to())
+
+
+def test_a_mismatch_that_was_acknowledged_is_told_as_over_by_whom_and_how(tmp_path: Path) -> None:
+    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD)
+    both = reported(andorinha, lived(tmp_path / "JG", scheduled(), *MISMATCH, seen_to()))
+    assert both.rests
+    text = shown(both)
+    assert text.startswith("Everything has come to rest.")
+    assert f"Acknowledged by {seen_to().operator}: {seen_to().note}. Nothing is left to do." in text
+
+
+def test_a_node_that_lives_has_its_files_read_for_what_only_they_say(tmp_path: Path) -> None:
+    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD)
+    jangada = lived(tmp_path / "JG", scheduled(), *MISMATCH, seen_to())
+    with answering(msgspec.json.encode(TransactionsAnswer("JG", (), 0))) as address:
+        both = [Place(carrier="AN", folder=andorinha), Place(carrier="JG", address=address, folder=jangada)]
+        found = report(look(both, lambda *_: None), LATE, everything=False)
+    assert [one.source for one in found.nodes] == [Source.FILES, Source.NODE]
+    assert (found.rests, [one.flight for one in found.seen_to]) == (True, [JG_FLIGHT])
 
 
 def test_what_is_merely_held_ends_by_itself_and_what_is_sold_waits_for_nobody(tmp_path: Path) -> None:
@@ -307,9 +367,9 @@ def test_nothing_rests_while_a_node_could_not_be_looked_at() -> None:
 def test_the_folder_of_passcom_up_names_all_its_nodes_where_they_listened_last(tmp_path: Path) -> None:
     tokens = Tokens("operators-token", "auditors-token")
     (tmp_path / "tokens.json").write_bytes(orjson.dumps(msgspec.to_builtins(tokens)))
-    assert places([], tmp_path, "")[0].address == address(PORT_BASE + 1)
+    assert places([], [tmp_path], "")[0].address == address(PORT_BASE + 1)
     (tmp_path / "fleet.json").write_bytes(b'{"port_base":9000}')
-    found = places([], tmp_path, "")
+    found = places([], [tmp_path], "")
     assert [(one.carrier, one.address, one.folder) for one in found] == [
         ("AN", "http://127.0.0.1:9001", tmp_path / "AN"),
         ("JG", "http://127.0.0.1:9002", tmp_path / "JG"),
@@ -318,20 +378,28 @@ def test_the_folder_of_passcom_up_names_all_its_nodes_where_they_listened_last(t
     assert {one.token for one in found} == {"operators-token"}
     (tmp_path / "fleet.json").write_bytes(b"{")
     with pytest.raises(RecoverTrouble, match="damaged"):
-        places([], tmp_path, "")
+        places([], [tmp_path], "")
+
+
+def test_folders_may_be_named_one_by_one_or_by_the_one_they_are_in(tmp_path: Path) -> None:
+    both = [lived(tmp_path / carrier, scheduled()) for carrier in ("AN", "JG")]
+    for named in (both, [tmp_path]):
+        assert [(one.carrier, one.folder) for one in places([], named, "")] == list(
+            zip(("AN", "JG"), both, strict=True)
+        )
 
 
 def test_nodes_are_named_one_way_or_the_other(tmp_path: Path) -> None:
-    assert [one.address for one in places(["http://an.example/"], None, "t")] == ["http://an.example"]
+    assert [one.address for one in places(["http://an.example/"], [], "t")] == ["http://an.example"]
     with pytest.raises(RecoverTrouble, match="not both"):
-        places(["http://an.example"], tmp_path, "t")
+        places(["http://an.example"], [tmp_path], "t")
     with pytest.raises(RecoverTrouble, match="There is no"):
-        places([], tmp_path / "nowhere", "")
+        places([], [tmp_path / "nowhere"], "")
 
 
 def test_where_nobody_listens_the_files_are_read(tmp_path: Path) -> None:
     lived(tmp_path / "JG", scheduled(), pledged())
-    [silent] = [msgspec.structs.replace(one, address="http://127.0.0.1:1") for one in places([], tmp_path / "JG", "")]
+    [silent] = [replace(one, address="http://127.0.0.1:1") for one in places([], [tmp_path / "JG"], "")]
     [found] = look([silent], lambda *_: None)
     assert (found.node.source, found.node.carrier) == (Source.FILES, "JG")
     assert "http://127.0.0.1:1 cannot be reached" in found.node.detail
@@ -361,17 +429,17 @@ def answering(body: bytes) -> Iterator[str]:
 
 
 def test_a_node_where_a_thousand_bookings_wait_is_heard_to_the_end(tmp_path: Path) -> None:
-    [one] = told_by(read_files(lived(tmp_path / "JG", scheduled(), pledged())))
+    one = reported(lived(tmp_path / "JG", scheduled(), pledged())).waiting[0].transaction
     told = TransactionsAnswer("JG", (one,) * TRANSACTIONS_MAX, TRANSACTIONS_MAX)
     with answering(msgspec.json.encode(told)) as address:
-        [found] = look(places([address], None, "token"), lambda *_: None)
+        [found] = look(places([address], [], "token"), lambda *_: None)
     assert (found.node.source, len(found.told)) == (Source.NODE, TRANSACTIONS_MAX)
 
 
 def test_an_answer_without_an_end_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nodes, "ANSWER_BYTES_MAX", 1_000)
     with answering(b" " * 1_001) as address:
-        [found] = look(places([address], None, "token"), lambda *_: None)
+        [found] = look(places([address], [], "token"), lambda *_: None)
     assert (found.node.source, found.told) == (Source.NOTHING, ())
     assert "answers with over 1000 bytes" in found.node.detail
 
@@ -387,7 +455,7 @@ def shown(waiting: Report) -> str:
 
 
 def test_a_person_reads_what_waits_why_for_whom_and_what_is_safe(tmp_path: Path) -> None:
-    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed())
+    andorinha = lived(tmp_path / "AN", AN_PLAN, opened(), voting(), committed(), *AN_SOLD)
     text = shown(reported(andorinha, lived(tmp_path / "JG", scheduled(), pledged())))
     assert text.startswith("1 booking waiting, R$ 820,00 at stake.")
     for words in (
