@@ -111,6 +111,10 @@ class Network:
         followed = self._followed.get(carrier_of(flight))
         return followed.revisions.get(flight, 0) if followed else 0
 
+    def own_flights(self) -> Mapping[FlightId, tuple[FlightScheduled, str]]:
+        """This carrier's own, as it has published them."""
+        return self._followed[self._me].flights
+
     def flights(self, carrier: CarrierCode) -> Mapping[FlightId, tuple[FlightScheduled, str]]:
         """All flights of one carrier, as `seats` tells of each."""
         followed = self._followed.get(carrier)

@@ -5,6 +5,7 @@ holds: travellers' names are in the vault before the node hears of their booking
 operators and auditors see; a client that goes away changes nothing, for its order is in the node's inbox by then.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from http import HTTPStatus
@@ -32,10 +33,12 @@ from airline_node.evidence import routes as evidence
 from airline_node.evidence.receipts import Receipt
 from airline_node.evidence.routes import OFFICE
 from airline_node.itineraries import search
+from airline_node.journal import JournalDamaged
 from airline_node.metrics import exposition
 from airline_node.network import Network
 from airline_node.openapi import Route, document
 from airline_node.people.public_routes import PEOPLE_ROUTES
+from airline_node.taken import TakenAnswer, TakenWanted, taken
 from airline_node.timetable import Airport, Timetable
 from airline_node.tokens import TOKENS, let_in
 from airline_node.vault import Travellers, Vault
@@ -44,6 +47,7 @@ from ledger.terms import AirportCode, BookingId, Millis
 
 BODY_BYTES_MAX = 64 * 1024
 
+log = logging.getLogger(__name__)
 
 NETWORK = web.AppKey("network", Network)
 VAULT = web.AppKey("vault", Vault)
@@ -165,15 +169,30 @@ async def read_log(request: web.Request) -> web.Response:
     let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
     wanted = query(request, wire.LogWanted)
     journal = request.app[JOURNAL]
-    if wanted.stream:
-        told = [one for one in await journal.history(wanted.stream) if one[0] > wanted.after][: wanted.limit]
-        return respond_with(answers.logged(told))
-    return respond_with(answers.logged(await journal.log(wanted.after, wanted.limit)))
+    try:
+        if wanted.stream:
+            told = [one for one in await journal.history(wanted.stream) if one[0] > wanted.after][: wanted.limit]
+        else:
+            told = await journal.log(wanted.after, wanted.limit)
+    except JournalDamaged as damaged:
+        log.error("the log cannot be told any more: %s", damaged)
+        raise Fault(HTTPStatus.INTERNAL_SERVER_ERROR, "journal-damaged", str(damaged)) from damaged
+    return respond_with(answers.logged(told))
 
 
 async def read_checkpoints(request: web.Request) -> web.Response:
     let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
     return respond_with(await evidence.checkpoints_of(request))
+
+
+async def read_taken(request: web.Request) -> web.Response:
+    let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
+    return respond_with(taken(request.app[NETWORK].own_flights(), query(request, TakenWanted).after))
+
+
+async def read_leaves(request: web.Request) -> web.Response:
+    let_in(request, request.app[TOKENS].auditor, request.app[TOKENS].operator)
+    return respond_with(await evidence.leaves_of(request))
 
 
 # ---- for whoever runs the node -----------------------------------------------------------------------------------
@@ -299,6 +318,26 @@ ROUTES = (
         serve=read_checkpoints,
         answers={200: evidence.CheckpointsAnswer},
         problems=(401, 404, 503),
+        token=True,
+    ),
+    Route(
+        method="GET",
+        path="/api/taken",
+        summary="The seats of this carrier's flights that are held or sold, some flights at a time.",
+        serve=read_taken,
+        query=TakenWanted,
+        answers={200: TakenAnswer},
+        problems=(401, 422, 503),
+        token=True,
+    ),
+    Route(
+        method="GET",
+        path="/api/leaves",
+        summary="The hashes of the log's events, as they were when they were written.",
+        serve=read_leaves,
+        query=evidence.LeavesWanted,
+        answers={200: evidence.LeavesAnswer},
+        problems=(401, 404, 422, 503),
         token=True,
     ),
     Route(

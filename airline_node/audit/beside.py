@@ -1,40 +1,26 @@
-"""What lies beside a log and must agree with it: checkpoints, the tree's file, snapshots, and the node that runs."""
+"""What lies beside a log and must agree with it: checkpoints, the tree's file, snapshots. What runs is `live.py`'s."""
 
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from airline_node.answers import SeatsAnswer
-from airline_node.audit.replay import Moment, Replay
+from airline_node.audit.leaves import Written, written_leaves
+from airline_node.audit.replay import Moment
 from airline_node.audit.sources import HttpSource, Source, SourceTrouble
 from airline_node.audit.verify import LogCheck, Signed
 from airline_node.evidence.keys import PublicKey, log_name
-from airline_node.evidence.notary import TREE_FILE
 from airline_node.evidence.routes import CheckpointsAnswer
 from airline_node.evidence.shelf import FILE as SHELF_FILE
 from airline_node.evidence.shelf import Alarm, ShelfTrouble, read_shelf
-from airline_node.evidence.treefile import SECTION
-from airline_node.rows import BadRow, event_of
-from ledger import tree
-from ledger.audit import Audit, Cited, Fault, Finding
+from ledger.audit import Audit, Fault, Finding
 from ledger.audit.state import Flight
-from ledger.events import FlightEvent, booking_stream, flight_stream
+from ledger.events import booking_stream, flight_stream
 from ledger.participant.state import HoldState
-from ledger.terms import CarrierCode, FlightId, carrier_of
-from ledger.tree import HASH_BYTES, Hash
+from ledger.terms import CarrierCode, carrier_of
 from snapshots.form import Picture, decoded
 from snapshots.store import SnapshotDamaged, unsealed
-
-LIVE_FLIGHTS_MAX: Final = 300
-"""Of a running node's flights, so many that are not empty are compared."""
-PUBLISHED_S: Final = 0.5
-"""A node shows a change at latest so long after it is on disk."""
 
 # ---- what was signed ---------------------------------------------------------------------------------------------
 
@@ -78,7 +64,7 @@ def _shelf(source: Source) -> tuple[list[str], Sequence[Alarm]]:
 
 def log_checks(sources: Sequence[Source], keys: Mapping[CarrierCode, PublicKey], at_hand: Shelves) -> list[LogCheck]:
     return [
-        LogCheck(source.carrier, keys, at_hand.notes.get(log_name(source.carrier), ()), stored_leaves(source))
+        LogCheck(source.carrier, keys, at_hand.notes.get(log_name(source.carrier), ()), Written(written_leaves(source)))
         for source in sources
     ]
 
@@ -88,24 +74,6 @@ def alarm_findings(at_hand: Shelves) -> list[Finding]:
         Finding(Fault.FORKED, f"log:{alarm.origin}", f"{keeper} keeps the evidence: {alarm.what}")
         for keeper, alarm in at_hand.alarms
     ]
-
-
-def stored_leaves(source: Source) -> Iterator[Hash] | None:
-    """The leaves as they were hashed when the events were written, if the tree's file is at hand."""
-    path = source.folder / TREE_FILE if source.folder else None
-    return _leaves(path) if path and path.exists() else None
-
-
-def _leaves(path: Path) -> Iterator[Hash]:
-    with path.open("rb") as file:
-        size = tree.size_of(os.fstat(file.fileno()).st_size // HASH_BYTES)
-        for first in range(0, size, SECTION):
-            end = min(first + SECTION, size)
-            start = tree.place(0, first)
-            nodes = os.pread(file.fileno(), (tree.place(0, end - 1) + 1 - start) * HASH_BYTES, start * HASH_BYTES)
-            for index in range(first, end):
-                at = (tree.place(0, index) - start) * HASH_BYTES
-                yield nodes[at : at + HASH_BYTES]
 
 
 # ---- snapshots ---------------------------------------------------------------------------------------------------
@@ -185,48 +153,3 @@ def _differences(
 
 def _words(owner: tuple[str, bool] | None) -> str:
     return "free" if owner is None else f"{'sold to' if owner[1] else 'held for'} {owner[0]}"
-
-
-# ---- the node that runs ------------------------------------------------------------------------------------------
-
-
-_SEATS = msgspec.json.Decoder(SeatsAnswer)
-
-
-def live_findings(source: HttpSource, replay: Replay) -> list[Finding]:
-    """What the node shows its travellers against what its log says. Flights that move meanwhile are left out."""
-    audit, found = replay.audit, []
-    flights = [
-        flight for flight, state in audit.flights.items() if carrier_of(flight) == source.carrier and state.owners
-    ]
-    time.sleep(PUBLISHED_S)
-    shown: dict[FlightId, dict[str, str]] = {}
-    for flight in flights[-LIVE_FLIGHTS_MAX:]:
-        if told := source.get(f"/api/flights/{quote(flight, safe='')}/seats", missing_ok=True):
-            shown[flight] = {seat.seat: seat.state for seat in _SEATS.decode(told).seats if seat.state != "free"}
-    moved = _moved_since(source, replay.ends[source.carrier])
-    for flight, seats in shown.items():
-        heard = {seat: "sold" if owner.sold else "held" for seat, owner in audit.flights[flight].owners.items()}
-        if flight in moved or seats == heard:
-            continue
-        for seat in sorted(seats.keys() | heard.keys()):
-            if seats.get(seat) != heard.get(seat):
-                said, told_by_log = seats.get(seat, "free"), heard.get(seat, "free")
-                owner = audit.flights[flight].owners.get(seat)
-                evidence: tuple[Cited, ...] = (owner.sold_at or owner.at,) if owner else ()
-                detail = f"the node shows {seat} as {said}, and its log says {told_by_log}"
-                found.append(Finding(Fault.LIVE, flight_stream(flight), detail, evidence))
-    return found
-
-
-def _moved_since(source: HttpSource, position: int) -> set[FlightId]:
-    moved: set[FlightId] = set()
-    for rows in source.sections(position):
-        for _, stream, version, tag, state in rows:
-            try:
-                event = event_of(stream, version, tag, state)
-            except BadRow:
-                continue
-            if isinstance(event, FlightEvent):
-                moved.add(event.flight)
-    return moved

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from airline_node.audit import page
 from airline_node.audit.run import audit as audit_logs
@@ -71,8 +71,8 @@ def audit(
                 _show_then(sources, at, flight, booking, console, as_json=as_json)
                 raise typer.Exit(NOTHING)
             public = keys.read_public(keys_file or _keys_of(named)) if verify else None
-            with _progress(sources, console) as progress:
-                audited = audit_logs(sources, public, progress, at_rest=at_rest)
+            with _progress(sources, console) as bars:
+                audited = audit_logs(sources, public, bars.read, at_rest=at_rest, compared=bars.compare)
     except (SourceTrouble, KeyTrouble) as trouble:
         _give_up(trouble)
     if as_json:
@@ -104,9 +104,9 @@ def settle(
     spare_the_collector()
     first, last = (_millis(day) if day else None for day in (start, end))
     try:
-        with _opened(places or [".passcom"], token) as sources, _progress(sources, console) as progress:
+        with _opened(places or [".passcom"], token) as sources, _progress(sources, console) as bars:
             settled = settle_logs(
-                sources, first or 0, (last + page.DAY_MS) if last is not None else page.NEVER, progress
+                sources, first or 0, (last + page.DAY_MS) if last is not None else page.NEVER, bars.read
             )
     except SourceTrouble as trouble:
         _give_up(trouble)
@@ -171,12 +171,28 @@ def _keys_of(places: Sequence[str]) -> Path:
     raise KeyTrouble(f"--verify needs the carriers' public keys: --keys {keys.KEYS_FILE}")
 
 
+class Bars:
+    """How far each log is read, and each running node's flights are compared."""
+
+    def __init__(self, progress: Progress, sources: Sequence[Source]) -> None:
+        self._progress = progress
+        self._read = {s.carrier: progress.add_task(f"Reading {s.carrier}", total=s.count() or None) for s in sources}
+        self._compared: dict[CarrierCode, TaskID] = {}
+
+    def read(self, carrier: CarrierCode, count: int) -> None:
+        self._progress.advance(self._read[carrier], count)
+
+    def compare(self, carrier: CarrierCode, done: int, total: int) -> None:
+        if carrier not in self._compared:
+            self._compared[carrier] = self._progress.add_task(f"Comparing {carrier}'s seats", total=total or None)
+        self._progress.update(self._compared[carrier], completed=done)
+
+
 @contextmanager
-def _progress(sources: Sequence[Source], console: Console) -> Iterator[Callable[[CarrierCode, int], None]]:
+def _progress(sources: Sequence[Source], console: Console) -> Iterator[Bars]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bars = {s.carrier: progress.add_task(f"Reading {s.carrier}", total=s.count() or None) for s in sources}
-        yield lambda carrier, count: progress.advance(bars[carrier], count)
+        yield Bars(progress, sources)
 
 
 def spare_the_collector() -> None:

@@ -1,9 +1,11 @@
 """One audit from its sources to its findings, and what it needs of the disk on the way."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from airline_node.audit.beside import alarm_findings, live_findings, log_checks, shelves, snapshot_moments
+from airline_node.audit.beside import alarm_findings, log_checks, shelves, snapshot_moments
+from airline_node.audit.live import Compared, live_findings
 from airline_node.audit.page import Audited, EvidenceLine, FindingLine, event_line
 from airline_node.audit.replay import Replay
 from airline_node.audit.sources import HttpSource, Source
@@ -26,6 +28,7 @@ def audit(
     progress: Progress,
     *,
     at_rest: bool = False,
+    compared: Compared = lambda _carrier, _done, _all: None,
 ) -> Audited:
     """With `keys` also everything that was signed is checked. Raises `SourceTrouble`."""
     at_hand = shelves(sources) if keys is not None else None
@@ -40,7 +43,9 @@ def audit(
         notices += [*at_hand.troubles, *(notice for one in verified for notice in one.notices)]
     for source in sources:
         if isinstance(source, HttpSource):
-            found += live_findings(source, replay)
+            differing, unseen = live_findings(source, replay, compared, _now)
+            found += differing
+            notices += unseen
     return Audited(
         logs={source.carrier: source.name for source in sources},
         events=replay.ends,
@@ -55,6 +60,10 @@ def settle(sources: Sequence[Source], start: Millis, end: Millis, progress: Prog
     clearing = Clearing([source.carrier for source in sources], start, end)
     Replay(sources, progress=progress).run(clearing.hear)
     return clearing.settle()
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000
 
 
 def _heard(replay: Replay) -> Audit:

@@ -256,8 +256,11 @@ class HttpSource:
             raise SourceTrouble(f"{address}: not http://host:port")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=ANSWER_S)
-        self._carrier: CarrierCode | None = None
-        self.carrier = self._whose()
+        try:
+            self.carrier = self._whose()
+        except SourceTrouble:
+            self.close()
+            raise
         self.gapless = True
 
     def count(self) -> int:

@@ -2,18 +2,18 @@
 
     bodies -> leaves -> roots      against  every checkpoint that is at hand: the carrier's own, and those that the
                                             other carriers have cosigned and keep
-                     -> each leaf  against  the file `tree`, written when the events were: it names the bad event
+                     -> each leaf  against  the tree that was written when the events were: it names the bad event
 
-A tree that was forged together with the log fits the log and not the checkpoints; those leave only the range in which
-the first bad event lies. Without any checkpoint at hand nothing is proved, and that is said.
+The tree is believed only where it leads to a root that was signed (`leaves.py`). One that was forged together with the
+log does not; the checkpoints then leave the range in which the first bad event lies. Without any checkpoint at hand
+nothing is proved, and that is said.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from airline_node.audit.leaves import Written
 from airline_node.audit.sources import Row
 from airline_node.evidence.keys import PublicKey, log_name
 from airline_node.evidence.notes import BadNote, Note, opened, witnesses
@@ -21,9 +21,6 @@ from airline_node.rows import CHECKSUM_BYTES
 from ledger.audit import Cited, Fault, Finding
 from ledger.terms import CarrierCode
 from ledger.tree import Hash, Tree, leaf_hash, leaf_of
-
-WINDOW: Final = 64
-"""Events after the first difference that are looked at, to tell what kind it is."""
 
 
 class Signed(Struct, frozen=True):
@@ -52,34 +49,37 @@ class LogCheck:
         carrier: CarrierCode,
         keys: Mapping[CarrierCode, PublicKey],
         signed: Iterable[Signed],
-        stored: Iterator[Hash] | None,
+        written: Written,
     ) -> None:
-        """`stored` are the leaves' hashes as they were written with the events, if they are at hand."""
         self.carrier = carrier
         self.found: list[Finding] = []
         self._stream = f"log:{log_name(carrier)}"
         self._keys = keys
         self._tree = Tree()
-        self._stored = stored
+        self._written = written
         self._notes = self._opened(signed)
         self._due = sorted(self._notes)
         self._good = 0
         self._bad: int | None = None
         self._position = self._good_position = self._bad_position = 0
-        self._differs: int | None = None
-        self._told: list[tuple[int, Hash, str]] = []
-        self._kept: list[Hash] = []
+        self._tree_differs = False
 
     def rows(self, rows: Sequence[Row]) -> None:
         hashes: list[Hash] = []
+        written = self._written
         for position, stream, version, tag, state in rows:
             try:
                 leaf = leaf_hash(leaf_of(tag, stream, version, state[CHECKSUM_BYTES:]))
             except (AssertionError, TypeError):
                 leaf = leaf_hash(b"")  # no event can be written so: it fits nothing that was signed
+            then = written.next()
+            if written.first is not None or (then is not None and then != leaf):
+                if written.first is None:
+                    self._tree.add(hashes)
+                    hashes = []
+                    written.part(self._tree)
+                written.hear(position, leaf, then, f"{stream} version {version} ({tag})")
             hashes.append(leaf)
-            if self._stored is not None and len(self._told) < WINDOW:
-                self._compare(leaf, position, f"{stream} version {version} ({tag})")
             if self._due and self._tree.size + len(hashes) == self._due[0]:
                 self._tree.add(hashes)
                 hashes = []
@@ -90,43 +90,55 @@ class LogCheck:
 
     def close(self) -> Verified:
         """No more rows come."""
-        size = self._tree.size
-        if self._stored is not None and self._differs is None and next(self._stored, None) is not None:
-            # The log ends, and the tree that was written with it does not.
-            if self._due:
-                detail = f"the log ends after {size} events; the file of its tree goes on"
-                self._find(Fault.TRUNCATED, detail, self._position)
-        elif self._due and self._differs is None:
+        named = self._name()
+        if self._due and not named:
             note = self._notes[self._due[-1]]
-            detail = f"the log has {size} events; {self.carrier} has signed {note.checkpoint.size}{self._by(note)}"
+            detail = f"the log has {self._tree.size} events; {self.carrier} has signed {self._words(note)}"
             self._find(Fault.TRUNCATED, detail, self._position)
-        notices = []
-        if self._differs is not None and self._differs < self._good:
-            notices.append(f"the file of {self.carrier}'s tree differs from what was signed; the log does not")
-        elif self._differs is not None:
-            self._kept += islice(self._stored or (), WINDOW)
-            fault, detail, position = self._kind()
-            if self._bad is not None:
-                detail += f"; {self.carrier} has signed the log of {self._bad} events{self._by(self._notes[self._bad])}"
-            self._find(fault, detail, position)
-        if self._bad is not None and (self._differs is None or not self._good <= self._differs < self._bad):
-            note = self._notes[self._bad]
-            first = f"{self._good_position + 1} to {self._bad_position}"
+        if self._bad is not None and not named:
+            signed = f"{self.carrier} has signed, of {self._words(self._notes[self._bad])}"
+            between = f"{self._good_position + 1} to {self._bad_position}"
             detail = (
-                f"the log is not the one of {self._bad} events that {self.carrier} has signed{self._by(note)}: "
-                f"the first bad event is at one of the positions {first}"
+                f"the log is not the one that {signed}: the first bad event is at one of the positions {between}; "
+                f"{self._written.why_unnamed()}"
             )
             self._find(Fault.CHANGED, detail, self._bad_position)
-        if not self._notes:
-            notices.append(f"no checkpoint of {self.carrier} is at hand: nothing proves that its log was not changed")
-        elif self._good and size > max(self._notes):
-            notices.append(f"{size - max(self._notes)} events of {self.carrier} are not signed yet")
         held = [self._notes[one] for one in self._notes if one <= self._good]
         cosigned: dict[CarrierCode, int] = {}
         for note in held:
             for who in witnesses(note, self._keys):
                 cosigned[who] = max(cosigned.get(who, 0), note.checkpoint.size)
-        return Verified(self.carrier, size, len(held), self._good, cosigned, tuple(notices))
+        return Verified(self.carrier, self._tree.size, len(held), self._good, cosigned, tuple(self._notices()))
+
+    def _name(self) -> bool:
+        """Name the first bad event; False if it cannot be. About what was never signed the tree's own word counts."""
+        written, signed = self._written, self._bad
+        if written.first is None:
+            return False
+        if signed is None and self._due:
+            signed = self._due[0]
+            written.run_on(signed - self._tree.size)
+            written.hold(self._notes[signed].checkpoint.root)
+        if signed is not None and not written.proved:
+            return False
+        fault, detail, position = written.kind()
+        so_far = "it is not signed yet"
+        if signed is not None:
+            so_far = f"{self.carrier} has signed the log of {self._words(self._notes[signed])}"
+        self._find(fault, f"{detail}; {so_far}", position)
+        return True
+
+    def _notices(self) -> list[str]:
+        size, notices = self._tree.size, []
+        if self._tree_differs:
+            notices.append(
+                f"the tree that is kept of {self.carrier}'s log differs from what was signed; the log does not"
+            )
+        if not self._notes:
+            notices.append(f"no checkpoint of {self.carrier} is at hand: nothing proves that its log was not changed")
+        elif self._good and size > max(self._notes):
+            notices.append(f"{size - max(self._notes)} events of {self.carrier} are not signed yet")
+        return notices
 
     # ---- notes -----------------------------------------------------------------------------------------------------
 
@@ -152,53 +164,21 @@ class LogCheck:
         return notes
 
     def _hold(self, size: int, position: int) -> None:
-        if self._tree.root() == self._notes[size].checkpoint.root:
-            if self._bad is None:
-                self._good, self._good_position = size, position
-        elif self._bad is None:
+        root = self._notes[size].checkpoint.root
+        if self._bad is not None:
+            return
+        if self._tree.root() != root:
             self._bad, self._bad_position = size, position
+            self._written.hold(root)
+            return
+        self._good, self._good_position = size, position
+        if self._written.first is not None:
+            self._tree_differs = True
+            self._written.rejoin()
 
-    def _by(self, note: Note) -> str:
+    def _words(self, note: Note) -> str:
         who = sorted(witnesses(note, self._keys))
-        return f" (cosigned by {' and '.join(who)})" if who else ""
-
-    # ---- the first bad event ---------------------------------------------------------------------------------------
-
-    def _compare(self, leaf: Hash, position: int, words: str) -> None:
-        assert self._stored is not None
-        kept = next(self._stored, None)
-        if self._differs is None and kept is None:
-            self._stored = None  # What follows is newer than the file.
-        elif self._differs is not None or leaf != kept:
-            if self._differs is None:
-                self._differs = self._tree.size
-            self._told.append((position, leaf, words))
-            if kept is not None:
-                self._kept.append(kept)
-
-    def _kind(self) -> tuple[Fault, str, int]:
-        """What was done there, from the leaves after it as they are and as they were."""
-        told, kept = [leaf for _, leaf, _ in self._told], self._kept
-        position, _, words = self._told[0]
-        where = f"position {position}, {words}"
-        if (
-            kept
-            and kept[0] in told
-            and told[0] in kept
-            and sorted(told[: (n := kept.index(told[0]) + 1)]) == sorted(kept[:n])
-        ):
-            return Fault.REORDERED, f"{where}: it was written {kept.index(told[0])} places later", position
-        if told[0] in kept:
-            count = kept.index(told[0])
-            return (
-                Fault.DELETED,
-                f"{where}: {count} written before it {'is' if count == 1 else 'are'} missing",
-                position,
-            )
-        if kept and kept[0] in told:
-            count = told.index(kept[0])
-            return Fault.ADDED, f"{where}: {count} {'was' if count == 1 else 'were'} put in after the others", position
-        return Fault.EDITED, f"{where}: it is not what was written", position
+        return f"{note.checkpoint.size} events" + (f" (cosigned by {' and '.join(who)})" if who else "")
 
     def _find(self, fault: Fault, detail: str, position: int) -> None:
         evidence = (Cited(self.carrier, position),) if position else ()

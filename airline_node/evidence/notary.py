@@ -168,6 +168,10 @@ class Notary:
             raise BadNote(f"this log has {self._file.head.size} events")
         return list(prove_consistency(self._file, old, new))
 
+    def leaves(self, after: int, limit: int) -> bytes:
+        """The hashes of this many events at most, after the first `after`, as they were when they were written."""
+        return b"".join(self._file.leaves(min(after + limit, self.size), after))
+
     def index_of(self, leaf: Hash, position: int) -> int | None:
         return self._file.index_of(leaf, position)
 

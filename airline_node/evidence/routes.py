@@ -1,5 +1,6 @@
 """What others may ask about a log's past: peers over the peer port, travellers and auditors over the public one."""
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -136,6 +137,25 @@ async def checkpoints_of(request: web.Request) -> CheckpointsAnswer:
     shelf = office_of(request).shelf
     kept, alarms = await shelf.soon(shelf.every, CHECKPOINTS_MAX), await shelf.soon(shelf.alarms)
     return CheckpointsAnswer(tuple(str(one.note) for one in kept), tuple(alarms))
+
+
+LEAVES_MAX: Final = 4_096
+
+
+class LeavesWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    after: Annotated[int, Meta(ge=0, le=SIZE_MAX, description="How many you have.")] = 0
+
+
+class LeavesAnswer(Struct, frozen=True):
+    """The hashes of the next events, 32 bytes each, in base64; nothing at the end of the log."""
+
+    leaves: str
+
+
+async def leaves_of(request: web.Request) -> LeavesAnswer:
+    """As they were when the events were written, so that an auditor can name the event that was changed since."""
+    notary, after = office_of(request).notary, query(request, LeavesWanted).after
+    return LeavesAnswer(b64encode(await asyncio.to_thread(notary.leaves, after, LEAVES_MAX)).decode())
 
 
 def _texts(hashes: Sequence[Hash]) -> tuple[str, ...]:

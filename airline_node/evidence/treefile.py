@@ -84,15 +84,9 @@ class TreeFile:
         assert 0 <= size <= self.head.size, (size, self.head.size)
         return tree.root_of(tree.peaks_of(size, self.node))
 
-    def leaves(self, size: int) -> Iterator[Hash]:
-        """The leaves' hashes, in order, as they were written when the events were."""
-        for first in range(0, size, SECTION):
-            end = min(first + SECTION, size)
-            start = tree.place(0, first)
-            nodes = os.pread(self._file, (tree.place(0, end - 1) + 1 - start) * HASH_BYTES, start * HASH_BYTES)
-            for index in range(first, end):
-                at = (tree.place(0, index) - start) * HASH_BYTES
-                yield nodes[at : at + HASH_BYTES]
+    def leaves(self, size: int, first: int = 0) -> Iterator[Hash]:
+        """The leaves' hashes from the first on, in order, as they were written when the events were."""
+        return _leaves(self._file, first, size)
 
     def index_of(self, leaf: Hash, position: int) -> int | None:
         """Which leaf, from 0, this event is. Positions may have gaps: it is at its own or some places before."""
@@ -110,6 +104,22 @@ class TreeFile:
         while nodes:
             written = os.pwrite(self._file, nodes, at)
             nodes, at = nodes[written:], at + written
+
+
+def read_leaves(path: Path) -> Iterator[Hash]:
+    """The leaves of a tree that lies there, as many as are whole; its file is left as it is."""
+    with path.open("rb") as file:
+        yield from _leaves(file.fileno(), 0, tree.size_of(os.fstat(file.fileno()).st_size // HASH_BYTES))
+
+
+def _leaves(file: int, first: int, end: int) -> Iterator[Hash]:
+    for begin in range(first, end, SECTION):
+        last = min(begin + SECTION, end) - 1
+        start = tree.place(0, begin)
+        nodes = os.pread(file, (tree.place(0, last) + 1 - start) * HASH_BYTES, start * HASH_BYTES)
+        for index in range(begin, last + 1):
+            at = (tree.place(0, index) - start) * HASH_BYTES
+            yield nodes[at : at + HASH_BYTES]
 
 
 def prove_inclusion(file: TreeFile, index: int, size: int, root: Hash) -> Sequence[Hash] | None:

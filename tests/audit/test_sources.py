@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airline_node.audit.leaves import Written
 from airline_node.audit.replay import Replay
 from airline_node.audit.sources import PostgresSource, Row, SourceTrouble, open_sources
 from airline_node.audit.verify import LogCheck, Signed
@@ -85,7 +86,7 @@ def test_a_log_in_postgresql_is_audited_and_verified_in_spite_of_gaps(postgres_a
 
     source = PostgresSource(postgres_address)
     assert (source.carrier, source.count()) == ("AN", len(log))
-    check = LogCheck("AN", PUBLIC, notes, iter(leaves))
+    check = LogCheck("AN", PUBLIC, notes, Written(iter(leaves)))
 
     class Listener:
         def rows(self, carrier: CarrierCode, rows: Sequence[Row]) -> None:

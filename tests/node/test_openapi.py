@@ -49,7 +49,14 @@ def test_whatever_is_served_is_documented_and_whatever_is_documented_is_served()
 
 def test_routes_of_operators_and_auditors_ask_for_their_token() -> None:
     secured = {path for (_, path), operation in operations().items() if "security" in operation}
-    staff = ("/api/transactions", "/api/log", "/api/checkpoints", "/api/flights/{flight}/manifest")
+    staff = (
+        "/api/transactions",
+        "/api/log",
+        "/api/checkpoints",
+        "/api/leaves",
+        "/api/taken",
+        "/api/flights/{flight}/manifest",
+    )
     assert secured == {path for _, path in operations() if path.startswith(staff)} | {
         "/api/bookings/{booking}/passengers"
     }
@@ -81,6 +88,7 @@ def test_what_is_answered_is_what_was_promised(tmp_path: Path) -> None:
         proposed = await told(await port.post(force, FORCE, Authorization=OPERATOR))
         conforms(proposed, "POST", "/api/transactions/{booking}/force", 200)
         conforms(await told(await port.get("/api/log", Authorization=AUDITOR)), "GET", "/api/log", 200)
+        conforms(await told(await port.get("/api/taken", Authorization=AUDITOR)), "GET", "/api/taken", 200)
         conforms(await told(await port.get("/health/ready")), "GET", "/health/ready", 200)
         conforms(await told(await port.get("/api/openapi.json")), "GET", "/api/openapi.json", 200)
 
