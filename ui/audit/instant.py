@@ -153,7 +153,7 @@ def booking_words(state: str) -> str:
     """A booking's state at some instant (`BookingThen`); why it was aborted stays as the log has it."""
     phase, _space, reason = state.partition(" ")
     words = {
-        "open": _("held for its traveller"),
+        "open": pgettext("a booking", "held for its traveller"),
         "voting": _("collecting votes"),
         "committed": pgettext("a booking", "sold"),
         "aborted": pgettext("a booking", "not sold"),
