@@ -31,6 +31,7 @@ PRAGMAS: Mapping[str, str | int] = {
     "checkpoint_fullfsync": 1,
     "cell_size_check": 1,
     "trusted_schema": 0,
+    "temp_store": 2,  # MEMORY: what undoes half a statement of many rows would else be a temporary file for each
 }
 """Set on every connection, read back, and refused if they did not take."""
 
