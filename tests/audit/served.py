@@ -63,6 +63,7 @@ def serving(folder: Path, carrier: CarrierCode, lie: Lie = no_change) -> Iterato
         opened.set()
         await stop.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.01)  # what was closed lets go of its sockets at the loop's next turns
 
     thread = Thread(target=lambda: loop.run_until_complete(serve()))
     with undo:

@@ -112,6 +112,7 @@ def serving(node: Node) -> Iterator[None]:
         up.set()
         await stop.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.01)  # what was closed lets go of its sockets at the loop's next turns
 
     thread = Thread(target=loop.run_until_complete, args=(main(),))
     thread.start()
