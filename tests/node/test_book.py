@@ -232,9 +232,10 @@ def test_a_node_that_dies_over_an_order_may_have_sold_it(node: Node, monkeypatch
 
 
 def test_a_node_that_never_had_time_sold_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(booking, "OUTCOME_MS_MAX", 500)
+    # Asked at 0 and 150 ms, and again at 450: so that its time runs out in a pause, with nothing under way.
+    monkeypatch.setattr(booking, "OUTCOME_MS_MAX", 320)
     monkeypatch.setattr(booking, "PAUSE_MS", 150)
-    monkeypatch.setattr(booking, "PAUSE_MS_MAX", 10_000)  # so that its time runs out in a pause, with nothing under way
+    monkeypatch.setattr(booking, "PAUSE_MS_MAX", 10_000)
     node.script = [(503, "busy")]
     code, _ = run(node)
     assert code == Exit.TROUBLE
