@@ -112,6 +112,7 @@ def test_an_address_whose_seats_are_free_says_nothing_of_the_kind(open_screen: O
     title(screen, "Your seats are held")
 
 
+@pytest.mark.thorough
 def test_an_address_with_a_seat_that_its_aircraft_does_not_have_says_so_and_keeps_the_others(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:
@@ -130,6 +131,7 @@ def test_an_address_with_a_seat_that_its_aircraft_does_not_have_says_so_and_keep
     title(screen, "Your seats are held")
 
 
+@pytest.mark.thorough
 def test_a_form_with_a_seat_that_its_aircraft_does_not_have_leads_to_that_flight(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:
