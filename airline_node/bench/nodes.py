@@ -5,7 +5,7 @@ they are and where their files lie. Of others is known what they say themselves.
 """
 
 import os
-import random
+import secrets
 import signal
 import socket
 import sqlite3
@@ -248,7 +248,7 @@ def _stop(processes: Mapping[CarrierCode, "subprocess.Popen[bytes]"]) -> None:
 
 def _fleet(folder: Path) -> Fleet:
     while True:
-        base = random.choice(PORTS)  # noqa: S311 - no secret
+        base = secrets.choice(PORTS)
         fleet = Fleet(folder, base, tuple(load().carriers))
         if all(_is_free(port(carrier)) for carrier in fleet.carriers for port in (fleet.port, fleet.peer_port)):
             return fleet

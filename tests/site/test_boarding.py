@@ -1,5 +1,7 @@
 """The code at the gate: sixty characters, each in its place."""
 
+import re
+
 import pytest
 
 from ui.ticket.boarding import Coupon, boarding_code, picture, ticket_name
@@ -41,3 +43,10 @@ def test_the_picture_needs_no_style_and_is_black_on_white() -> None:
     assert drawn.startswith("<svg")
     assert "style" not in drawn
     assert "#fff" in drawn
+
+
+def test_no_letter_of_a_passenger_is_in_the_markup_that_is_trusted() -> None:
+    """However a code came about: the page takes its picture as it is."""
+    drawn = picture("<SCRIPT>ZEBRA&\"'")
+    assert "ZEBRA" not in drawn
+    assert set(re.findall(r"<(/?\w+)", drawn)) == {"svg", "path", "g", "/g", "/svg"}

@@ -194,7 +194,7 @@ def _passes(view: BookingView, flights: tuple[Flight, ...], names: tuple[str, ..
                 seat=flight.seats[place],
                 number=number,
             )
-            # Drawn here from sixty letters and digits: nothing of it was typed by anybody.
+            # Squares as one path's numbers: of the passenger's name, which is in the code, no letter is in the markup.
             drawn = Markup(boarding.picture(boarding.boarding_code(coupon)))  # noqa: S704
             yield Pass(name, ticket, number, flight, flight.seats[place], drawn)
 
