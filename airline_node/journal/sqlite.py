@@ -1,8 +1,8 @@
 """The journal in a SQLite file: a commit is on the disk before it returns, or the file is not opened."""
 
 import fcntl
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +31,12 @@ PRAGMAS: Mapping[str, str | int] = {
     "checkpoint_fullfsync": 1,
     "cell_size_check": 1,
     "trusted_schema": 0,
+    "wal_autocheckpoint": 4_000,  # pages: what is changed again before then is copied into the file once
     "temp_store": 2,  # MEMORY: what undoes half a statement of many rows would else be a temporary file for each
 }
 """Set on every connection, read back, and refused if they did not take."""
+WRITER: Mapping[str, str | int] = {"cache_size": -32 * 1024}
+"""KiB, for the connection that writes: nearly every event changes a page of the index that no other one changes."""
 
 
 class OneStatement(SQLiteApplicationRecorder):
@@ -65,17 +68,49 @@ class OneStatement(SQLiteApplicationRecorder):
 class DurablePool(SQLiteConnectionPool):
     """Makes no connection that would acknowledge a commit before it is on the disk."""
 
+    more: Mapping[str, str | int] = {}
+    """Set besides `PRAGMAS`."""
+
     def _create_connection(self) -> SQLiteConnection:
         connection = super()._create_connection()
         found: dict[str, str | int] = {}
         with connection.cursor() as cursor:
-            for name, wanted in PRAGMAS.items():
+            for name, wanted in (settings := {**PRAGMAS, **self.more}).items():
                 cursor.execute(f"PRAGMA {name}={wanted}")
                 [found[name]] = cursor.execute(f"PRAGMA {name}").fetchone()
-        if found != PRAGMAS:
+        if found != settings:
             connection.close()
             raise JournalTrouble(f"SQLite would lose acknowledged data here: it insists on {found}", known=True)
         return connection
+
+
+class OneWriter(SQLiteDatastore):
+    """Writes through one connection alone: whenever another one writes, a connection forgets all pages it has read."""
+
+    def __init__(self, db_name: str, *, lock_timeout: int) -> None:
+        super().__init__(db_name, originator_id_type="text")
+        self.pool = DurablePool(db_name=db_name, lock_timeout=lock_timeout)
+        self._writing = DurablePool(db_name=db_name, lock_timeout=lock_timeout, pool_size=1, max_overflow=0)
+        self._writing.more = WRITER
+
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Iterator[SQLiteConnection]:
+        pool = self._writing if commit else self.pool
+        connection = pool.get_connection(is_writer=commit)
+        try:
+            yield connection
+        finally:
+            pool.put_connection(connection)
+
+    def connect_all(self) -> None:
+        """Open every connection now: later, a crowd of clients may have left no file descriptor for one."""
+        with ExitStack() as taken:
+            for writing in (True, *[False] * READERS):
+                taken.enter_context(self.get_connection(commit=writing))
+
+    def close(self) -> None:
+        self._writing.close()
+        super().close()
 
 
 def open_file(path: Path) -> Database:
@@ -88,15 +123,14 @@ def open_file(path: Path) -> Database:
         except BlockingIOError:
             raise JournalTrouble(f"another node is running in {path.parent}", known=True) from None
         promised = promised_frames(path)
-        datastore = SQLiteDatastore(path.as_uri(), originator_id_type="text")
+        datastore = OneWriter(path.as_uri(), lock_timeout=LOCK_WAIT_MS // 1000)
         undo.callback(datastore.close)
-        datastore.pool = DurablePool(db_name=path.as_uri(), lock_timeout=LOCK_WAIT_MS // 1000)
         _check_log(datastore, promised)
         pages = PageCheck(path)
         undo.callback(pages.close)
         recorder = OneStatement(datastore)
         recorder.create_table()
-        _connect_all(datastore)
+        datastore.connect_all()
         return Database(
             recorder=recorder,
             select_streams="SELECT rowid AS position, * FROM stored_events "
@@ -115,10 +149,3 @@ def _check_log(datastore: SQLiteDatastore, promised: int) -> None:
         _, found, _ = cursor.fetchone()
     if found < promised:
         raise JournalTrouble(f"the journal is damaged: {found} of {promised} pages of its log are sound", known=True)
-
-
-def _connect_all(datastore: SQLiteDatastore) -> None:
-    """Open every connection now: later, a crowd of clients may have left no file descriptor for one."""
-    with ExitStack() as taken:
-        for _ in range(1 + READERS):
-            taken.enter_context(datastore.get_connection(commit=False))

@@ -34,6 +34,8 @@ PRAGMAS: Mapping[str, str | int] = {
     "fullfsync": 1,  # macOS only: there, plain fsync leaves the data in the drive's cache.
     "checkpoint_fullfsync": 1,
     "secure_delete": 1,  # What is erased is overwritten.
+    "cache_size": -32 * 1024,  # KiB: names come in the order of neither of their indexes
+    "wal_autocheckpoint": 4_000,  # pages: what is changed again before then is copied into the file once
     "temp_store": 2,  # MEMORY: no name reaches a temporary file, and half a statement is undone without one.
 }
 """Set when the file is opened, read back, and refused if they did not take."""

@@ -136,15 +136,26 @@ def test_a_folder_that_cannot_be_made_is_a_clear_trouble(path: Path) -> None:
 
 def test_every_connection_forces_its_commits_to_the_disk(path: Path) -> None:
     with closing(Journal.open(str(path))) as journal:
-        pool = journal._recorder.datastore.pool
-        assert isinstance(pool, sqlite.DurablePool)
-        assert pool.num_in_pool == 1 + database.READERS
-        for _ in range(pool.num_in_pool):
-            connection = pool.get_connection()
-            with connection.cursor() as cursor:
+        datastore = journal._recorder.datastore
+        assert isinstance(datastore, sqlite.OneWriter)
+        assert datastore.pool.num_in_pool == database.READERS
+        for writing in (True, *[False] * database.READERS):
+            with datastore.get_connection(commit=writing) as connection, connection.cursor() as cursor:
                 assert cursor.execute("PRAGMA synchronous").fetchone()[0] == 2
                 assert cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-            pool.put_connection(connection)
+
+
+def test_what_is_written_keeps_no_temporary_file_and_the_pages_that_it_has_read(path: Path) -> None:
+    """A writer that forgets its pages whenever another connection has written reads them again for every batch."""
+    with closing(Journal.open(str(path))) as journal:
+        datastore = journal._recorder.datastore
+        assert isinstance(datastore, sqlite.OneWriter)
+        with datastore.get_connection(commit=True) as first, first.cursor() as cursor:
+            assert cursor.execute("PRAGMA temp_store").fetchone()[0] == 2
+        with datastore.get_connection(commit=False) as reader:
+            assert reader is not first
+            with datastore.get_connection(commit=True) as second:
+                assert second is first
 
 
 def test_a_database_that_will_not_force_its_commits_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
