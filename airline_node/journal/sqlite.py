@@ -1,10 +1,11 @@
 """The journal in a SQLite file: a commit is on the disk before it returns, or the file is not opened."""
 
 import fcntl
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import orjson
 from eventsourcing.persistence import StoredEvent
@@ -21,6 +22,7 @@ from airline_node.journal.soundness import PageCheck
 from airline_node.journal.trouble import JournalTrouble, reported
 from airline_node.wal import TO_DISK, promised_frames
 
+PID_MAX: Final = 20
 ROWS_AT_ONCE: Final = 256
 """Rows in one statement of SQLite, a power of two."""
 
@@ -117,11 +119,7 @@ def open_file(path: Path) -> Database:
     """This node's alone until it is released; its pages are still being looked at. Raises `JournalTrouble`."""
     with ExitStack() as undo, reported(f"the journal {path} cannot be opened", known=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = undo.enter_context(open(f"{path}.lock", "ab"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JournalTrouble(f"another node is running in {path.parent}", known=True) from None
+        _lock(undo.enter_context(open(f"{path}.lock", "a+")), path)
         promised = promised_frames(path)
         datastore = OneWriter(path.as_uri(), lock_timeout=LOCK_WAIT_MS // 1000)
         undo.callback(datastore.close)
@@ -140,6 +138,20 @@ def open_file(path: Path) -> Database:
             sound=pages.wait,
             release=undo.pop_all().close,
         )
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """Raises `JournalTrouble` that names whoever has it, by the process id that it has left there."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        whose = f" (process {pid})" if (pid := file.read(PID_MAX)).isdecimal() else ""
+        raise JournalTrouble(f"another node is running in {path.parent}{whose}", known=True) from None
+    with suppress(OSError):  # No room for it: whoever comes is told so without it.
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
 
 
 def _check_log(datastore: SQLiteDatastore, promised: int) -> None:

@@ -145,6 +145,13 @@ def test_every_connection_forces_its_commits_to_the_disk(path: Path) -> None:
                 assert cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
+def test_who_is_turned_away_hears_which_process_is_at_work(path: Path) -> None:
+    with closing(Journal.open(str(path))):
+        for _ in range(2):  # who came for nothing has not taken the name away
+            with pytest.raises(JournalTrouble, match=rf"another node is running in .* \(process {os.getpid()}\)$"):
+                Journal.open(str(path))
+
+
 def test_what_is_written_keeps_no_temporary_file_and_the_pages_that_it_has_read(path: Path) -> None:
     """A writer that forgets its pages whenever another connection has written reads them again for every batch."""
     with closing(Journal.open(str(path))) as journal:
