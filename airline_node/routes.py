@@ -20,9 +20,12 @@ from airline_node.control_routes import CONTROL, CONTROL_ROUTES
 from airline_node.door import (
     JOURNAL,
     LATER,
+    NO_STORE,
     NODE,
+    Answer,
     Fault,
     body,
+    encoded,
     in_one_shape,
     invalid,
     query,
@@ -33,7 +36,7 @@ from airline_node.evidence import routes as evidence
 from airline_node.evidence.receipts import Receipt
 from airline_node.evidence.routes import OFFICE
 from airline_node.itineraries import search
-from airline_node.journal import JournalDamaged
+from airline_node.journal import POSITIONS, JournalDamaged
 from airline_node.metrics import exposition
 from airline_node.network import Network
 from airline_node.openapi import Route, document
@@ -177,7 +180,7 @@ async def read_log(request: web.Request) -> web.Response:
     except JournalDamaged as damaged:
         log.error("the log cannot be told any more: %s", damaged)
         raise Fault(HTTPStatus.INTERNAL_SERVER_ERROR, "journal-damaged", str(damaged)) from damaged
-    return respond_with(answers.logged(told))
+    return respond(Answer(HTTPStatus.OK, encoded(answers.logged(told)), {**NO_STORE, POSITIONS: journal.positions}))
 
 
 async def read_checkpoints(request: web.Request) -> web.Response:
@@ -304,7 +307,8 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/log",
-        summary="The events of this node after a position, in their order.",
+        summary="The events of this node after a position, in their order. `Passcom-Positions: counted` says that "
+        "positions have no gaps, `rising` that they may have some (the journal is in PostgreSQL).",
         serve=read_log,
         query=wire.LogWanted,
         answers={200: tuple[answers.LoggedEvent, ...]},

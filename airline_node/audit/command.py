@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from airline_node.audit import page
 from airline_node.audit.run import audit as audit_logs
 from airline_node.audit.run import settle as settle_logs
-from airline_node.audit.sources import Source, SourceTrouble, open_sources
+from airline_node.audit.sources import Source, SourceTrouble, is_node, open_sources
 from airline_node.audit.travel import When, booking_then, counts, flight_then, free_counts, when
 from airline_node.evidence import keys
 from airline_node.evidence.keys import KeyTrouble
@@ -46,7 +46,7 @@ def audit(
     ] = False,
     keys_file: Annotated[
         Path | None,
-        typer.Option("--keys", help="The carriers' public keys.", show_default="keys/log-keys in the folder"),
+        typer.Option("--keys", help="The carriers' public keys.", show_default="keys/log-keys there, or in .passcom"),
     ] = None,
     at: Annotated[str | None, typer.Option(help="As it was then: 2026-12-01T10:00Z, or a position of one log.")] = None,
     flight: Annotated[str | None, typer.Option(help="Show this flight's seats (now, or --at).")] = None,
@@ -168,6 +168,9 @@ def _keys_of(places: Sequence[str]) -> Path:
         for folder in (Path(place), Path(place).parent, Path(place).parent.parent):
             if (path := folder / "keys" / keys.KEYS_FILE).exists():
                 return path
+    here = Path(".passcom") / "keys" / keys.KEYS_FILE
+    if here.exists() and all(is_node(place) for place in places):
+        return here
     raise KeyTrouble(f"--verify needs the carriers' public keys: --keys {keys.KEYS_FILE}")
 
 

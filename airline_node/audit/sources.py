@@ -19,7 +19,7 @@ from msgspec import Meta, Raw, Struct
 from airline_node.config import LEDGER
 from airline_node.evidence.notary import TREE_FILE
 from airline_node.evidence.shelf import FILE as SHELF_FILE
-from airline_node.journal import LOG_EVENTS_MAX, NODE_LOCK
+from airline_node.journal import LOG_EVENTS_MAX, NODE_LOCK, POSITIONS, RISING
 from airline_node.rows import checksum
 from ledger.terms import CARRIER_PATTERN, CarrierCode, carrier_of
 
@@ -77,7 +77,7 @@ def open_sources(places: Sequence[str], token: str) -> list[Source]:
 def _open(place: str, token: str) -> Iterator[Source]:
     if place.startswith(("postgresql://", "postgres://")):
         yield PostgresSource(place)
-    elif place.startswith(("http://", "https://")):
+    elif is_node(place):
         yield HttpSource(place, token)
     elif (path := Path(place)).is_dir():
         folders = [path] if (path / LEDGER).exists() else sorted(f for f in path.iterdir() if (f / LEDGER).exists())
@@ -87,6 +87,11 @@ def _open(place: str, token: str) -> Iterator[Source]:
             yield SqliteSource(folder / LEDGER)
     else:
         yield SqliteSource(path)
+
+
+def is_node(place: str) -> bool:
+    """One that runs, by its address."""
+    return place.startswith(("http://", "https://"))
 
 
 def _carrier_in(stream: str | None, name: str, hint: str = "") -> CarrierCode:
@@ -256,12 +261,12 @@ class HttpSource:
             raise SourceTrouble(f"{address}: not http://host:port")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=ANSWER_S)
+        self.gapless = True
         try:
             self.carrier = self._whose()
         except SourceTrouble:
             self.close()
             raise
-        self.gapless = True
 
     def count(self) -> int:
         """How many there are is not told; the last checkpoint says how many were signed."""
@@ -287,6 +292,8 @@ class HttpSource:
             self._connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
             answer = self._connection.getresponse()
             body = answer.read(ANSWER_BYTES_MAX)
+            # A node that hides an event behind a gap of its own making is found by the tree of what it has signed.
+            self.gapless &= answer.headers.get(POSITIONS) != RISING
         except (OSError, HTTPException) as trouble:
             self._connection.close()
             raise SourceTrouble(f"{self.name}: {trouble!r}") from trouble

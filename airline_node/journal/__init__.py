@@ -15,14 +15,25 @@ trouble.py    what can be wrong
 """
 
 from airline_node.journal.database import NODE_LOCK
-from airline_node.journal.journal import APPEND_EVENTS_MAX, LOG_EVENTS_MAX, READ_STREAMS_MAX, Journal
+from airline_node.journal.journal import (
+    APPEND_EVENTS_MAX,
+    COUNTED,
+    LOG_EVENTS_MAX,
+    POSITIONS,
+    READ_STREAMS_MAX,
+    RISING,
+    Journal,
+)
 from airline_node.journal.trouble import JournalDamaged, JournalFull, JournalTrouble
 
 __all__ = [
     "APPEND_EVENTS_MAX",
+    "COUNTED",
     "LOG_EVENTS_MAX",
     "NODE_LOCK",
+    "POSITIONS",
     "READ_STREAMS_MAX",
+    "RISING",
     "Journal",
     "JournalDamaged",
     "JournalFull",

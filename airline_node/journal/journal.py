@@ -28,6 +28,9 @@ REPLAY_SECTION: Final = 1_000
 """Events in memory at once while the log is replayed."""
 APPEND_EVENTS_MAX: Final = 20_000
 LOG_EVENTS_MAX: Final = 1_000
+POSITIONS: Final = "Passcom-Positions"
+"""The header in which `/api/log` says of what kind its positions are."""
+COUNTED, RISING = "counted", "rising"
 READ_STREAMS_MAX: Final = 10_000
 
 FLIGHT_TAGS: Sequence[str] = [TAGS[kind] for kind in get_args(AnyFlightEvent)]
@@ -76,6 +79,11 @@ class Journal:
         self._failed = False
         self._checked = False
         self.tree: Tree | None = None
+
+    @property
+    def positions(self) -> str:
+        """`COUNTED` up by one, so that one which is not there is an event that is missing; or `RISING`, with gaps."""
+        return COUNTED if self._database.gapless else RISING
 
     def check(self) -> None:
         """Blocks until the file is known to be whole. Raises `JournalTrouble` if it is not."""

@@ -37,10 +37,10 @@ def no_change(_app: web.Application) -> None: ...
 
 
 @contextmanager
-def serving(folder: Path, carrier: CarrierCode, lie: Lie = no_change) -> Iterator[str]:
+def serving(folder: Path, carrier: CarrierCode, lie: Lie = no_change, journal_at: str = "") -> Iterator[str]:
     """At this address, until left. `lie` may put another route in front of a true one."""
     opened, stop, undo = Event(), asyncio.Event(), ExitStack()
-    journal = Journal.open(str(folder / carrier / LEDGER))
+    journal = Journal.open(journal_at or str(folder / carrier / LEDGER))
     undo.callback(journal.close)
     seats = Network(Availability(lambda: NOW), carrier, {}, None, lambda: NOW)
     seats.publish(SeatMaps().fold([recorded for _, recorded in journal.replay()]))

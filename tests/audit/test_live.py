@@ -37,9 +37,9 @@ def receipt(nodes: Cluster, booking: str) -> Any:
     return orjson.loads(reply.body)
 
 
-def passcom(*arguments: object, code: int = 0) -> str:
+def passcom(*arguments: object, code: int = 0, here: Path | None = None) -> str:
     command = [sys.executable, "-m", "airline_node.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here)
     assert done.returncode == code, (arguments, done.stdout, done.stderr)
     return done.stdout + done.stderr
 
@@ -71,6 +71,17 @@ def test_a_booking_that_nobody_took_has_no_receipt(nodes: Cluster) -> None:
     reply = nodes.ask("AN", "GET", f"/api/bookings/{new_booking()}/receipt")
     assert reply is not None
     assert reply.status == 404
+
+
+def test_running_nodes_are_verified_with_the_keys_of_the_folder_that_passcom_up_made_here(
+    nodes: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".passcom").mkdir()
+    (tmp_path / ".passcom" / "keys").symlink_to(nodes.fleet.keys)
+    command = ("audit", *map(nodes.fleet.address, CARRIERS), "--verify", "--token", TOKENS.auditor)
+    assert "nothing is wrong" in passcom(*command, here=tmp_path).lower()
+    assert "public keys" in passcom(*command, here=tmp_path / "elsewhere", code=2)
 
 
 def test_running_nodes_are_audited_by_what_they_tell(nodes: Cluster, booking: str) -> None:

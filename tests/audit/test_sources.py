@@ -19,6 +19,7 @@ from ledger.audit import Fault
 from ledger.events import Recorded, SeatReturned
 from ledger.terms import CarrierCode
 from tests.audit.given import honest, recorded, write
+from tests.audit.served import audited_at, serving
 from tests.evidence.given import PUBLIC, note_of
 
 pytest_plugins = ["tests.node.postgres"]
@@ -100,3 +101,6 @@ def test_a_log_in_postgresql_is_audited_and_verified_in_spite_of_gaps(postgres_a
     assert {finding.fault for finding in replay.findings()} <= {Fault.HALF_SOLD}
     assert "password" not in source.name
     source.close()
+    # Its node says that gaps are nothing, and so whoever asks it finds no more than in the database.
+    with serving(tmp_path, "AN", journal_at=postgres_address) as address:
+        assert {finding.fault for finding in audited_at(address).findings} <= {Fault.HALF_SOLD}
