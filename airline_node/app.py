@@ -89,15 +89,15 @@ def now() -> Millis:
     return time.time_ns() // 1_000_000
 
 
-def serve(config: Config, begun: Journal | None = None) -> int:
+def serve(config: Config, begun: Journal | None = None, *, until_eof: bool = False) -> int:
     """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why).
 
-    Its journal may have been begun already.
+    Its journal may have been begun already. With `until_eof` the end of the standard input tells it to end, too.
     """
     logs.set_up(config.log, config.carrier)
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config, begun))
+        return runner.run(_serve(config, begun, until_eof=until_eof))
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -114,10 +114,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, begun: Journal | None) -> int:
-    stop = asyncio.Event()
+async def _serve(config: Config, begun: Journal | None, *, until_eof: bool) -> int:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        loop.add_signal_handler(sign, stop.set)
+    if until_eof:
+        await loop.connect_read_pipe(lambda: _Tied(stop), sys.stdin)
     try:
         async with running(config, load(), begun) as life:
             log.info("%s: ready at http://%s, peers at https://%s", config.carrier, config.listen, config.peer_listen)
@@ -132,6 +134,16 @@ async def _serve(config: Config, begun: Journal | None) -> int:
         return 1
     log.info("%s: ended", config.carrier)
     return 0
+
+
+class _Tied(asyncio.Protocol):
+    """On a pipe that nobody writes to, and that ends with whoever holds its other end."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._stop.set()
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from airline_node import config, logs
 from airline_node.journal import Journal, JournalTrouble
 
 NO_START = 2
+UNTIL_EOF = "--until-eof"
+"""To be told to end also by the end of its standard input: by the death of whoever started it, however that came."""
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def main() -> int:
 
     from airline_node import app
 
-    return app.serve(told, journal)
+    return app.serve(told, journal, until_eof=UNTIL_EOF in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Each node is started exactly as it would be anywhere else, by its environment alone. What is added
 here is for one machine only: a throw-away certificate authority, tokens, ports side by side.
-The rule: whatever ends this command (a signal, a node's death, trouble), no node is left behind.
+The rule: whatever ends this command (a signal, a node's death, trouble, a kill), no node is left behind.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, STDOUT, Process
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ from airline_node.fleet import (
     issue,
     made_tokens,
 )
+from airline_node.serve import UNTIL_EOF
 from airline_node.timetable import load
 from ledger.terms import CarrierCode, Millis
 
@@ -183,8 +184,9 @@ async def _start(fleet: Fleet, carrier: CarrierCode, tokens: Tokens, command: Se
         log_start = log.tell()
         process = await asyncio.create_subprocess_exec(
             *command,
+            UNTIL_EOF,
             env=others | environment(fleet, carrier, tokens),
-            stdin=DEVNULL,
+            stdin=PIPE,  # for its end: where this command is killed, nobody else could tell them
             stdout=log,
             stderr=STDOUT,
             process_group=0,

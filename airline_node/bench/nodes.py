@@ -29,6 +29,7 @@ from airline_node.bench.processes import usage
 from airline_node.config import LEDGER, PREFIX, Address
 from airline_node.fleet import HOST, Fleet, Tokens, environment, issue
 from airline_node.journal import LOG_EVENTS_MAX, Journal
+from airline_node.serve import UNTIL_EOF
 from airline_node.timetable import load
 from ledger.events import AnyEvent
 from ledger.terms import CarrierCode, Millis
@@ -182,7 +183,7 @@ def started(folder: Path, command: Sequence[str] = up.SERVE, only: Sequence[Carr
     finally:
         for process in processes.values():
             process.kill()
-            process.wait()
+            process.communicate()  # waits, and closes the pipe
 
 
 def rest(nodes: Sequence[Node]) -> bool:
@@ -217,9 +218,9 @@ def _start(fleet: Fleet, carrier: CarrierCode, tokens: Tokens, command: Sequence
     others: Mapping[str, str] = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with fleet.log(carrier).open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own command
-            command,
+            [*command, UNTIL_EOF],
             env={**others, **environment(fleet, carrier, tokens)},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # for its end: no node outlives a benchmark that is killed
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -22,9 +24,11 @@ from airline_node.journal import Journal
 from ledger.ledger import Ledger
 from snapshots.form import picture
 from snapshots.store import SnapshotStore
+from tests.crash.cluster import until
 from tests.node.business import BOOKING, Client, Configs, lived, open_for_business, order, timetable, travel_day
 
 pytestmark = pytest.mark.slow
+ENDS_MS_MAX = 15_000
 
 # ---- what keeps it from starting, and what stops it ---------------------------------------------------------------
 
@@ -145,6 +149,28 @@ def test_a_process_that_cannot_start_logs_one_sentence_and_exits_with_1(
     [said] = [line["message"] for line in lines if line["level"] == "critical"]
     assert said.startswith("AN stops: ")
     assert "in use" in said
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from airline_node.bench.nodes import started
+
+with started(Path(sys.argv[1]), only=["AN"]) as [node]:
+    print(node.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.thorough
+def test_a_node_that_was_started_here_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTER, tmp_path], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        node = int(starter.stdout.readline())
+        os.kill(node, 0)
+        starter.kill()
+    log = tmp_path / "AN" / "node.log"
+    until("the node has ended in good order", lambda: log.read_text().endswith("AN: ended\n"), ENDS_MS_MAX)
 
 
 def test_a_process_ends_with_0_when_it_is_told_to(configs: Configs, capfd: pytest.CaptureFixture[str]) -> None:
