@@ -7,6 +7,8 @@ ARGS   ?=
 # long ones stand first in it. Three processes keep two cores at work: many a test waits for what it has killed.
 SHARED_OUT := -n 3 --dist loadfile --no-loadscope-reorder
 # THOROUGH=1 (or CI) runs what is marked `thorough` too; it reaches pytest as a variable of the environment.
+# Processes start by the hundred: each should find the modules compiled.
+unexport PYTHONDONTWRITEBYTECODE
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: run test check fast lock clean
