@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-# The tests of one file, which may have nodes or counts in common, stay together; files are taken in their order, for the
-# long ones stand first in it. Three processes keep two cores at work: many a test waits for what it has killed.
+# The tests of one file, which may have nodes or counts in common, stay together; files are taken in their order, in which
+# tests/conftest.py puts the long ones first. Three processes keep two cores at work: many a test waits for what it has killed.
 SHARED_OUT := -n 3 --dist loadfile --no-loadscope-reorder
 # THOROUGH=1 (or CI) runs what is marked `thorough` too; it reaches pytest as a variable of the environment.
 # Processes start by the hundred: each should find the modules compiled.

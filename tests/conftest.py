@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import socket
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from tests.node.business import CARRIERS, TOKEN, Configs
 from tests.thorough import THOROUGH
 
 BROWSER = Path(__file__).parent / "browser"
+LONG = tuple(Path(__file__).parent / name for name in ("crash", "disks", "simulator"))
+"""What takes longest is begun first: else one process is still at it when the others have nothing left."""
 LEFT_OUT = pytest.StashKey[int]()
 """How many tests this run leaves to a thorough one."""
 LEFT_OUT_TOLD = "passcom_left_out"
@@ -65,12 +68,32 @@ def configs(tmp_path: Path, authority: Path) -> Configs:
     return {carrier: configured(carrier, listen, peer_listen) for carrier, listen, peer_listen in nodes}
 
 
+# ---- in several processes ---------------------------------------------------------------------------------------
+
+
+class Scheduler(Protocol):
+    """Of xdist."""
+
+    _split_scope: Callable[[str], str]
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Generator[None, Scheduler, Scheduler]:
+    """Every day one process has all crash tests, as it has all of any other file: it starts their nodes only once."""
+    scheduler = yield
+    if not THOROUGH and config.getoption("dist") == "loadfile":
+        by_file = scheduler._split_scope
+        scheduler._split_scope = lambda test: "tests/crash" if test.startswith("tests/crash/") else by_file(test)
+    return scheduler
+
+
 # ---- every day and thorough -------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `thorough`, unless all is to be run or a single test is named."""
+    """Leave out what is marked `thorough`, unless all is to be run or a single test is named. Long ones come first."""
+    items.sort(key=lambda item: next((n for n, folder in enumerate(LONG) if folder in item.path.parents), len(LONG)))
     thorough = [item for item in items if item.get_closest_marker("thorough")]
     for item in thorough:
         item.add_marker(pytest.mark.slow)
