@@ -139,16 +139,17 @@ def test_a_form_from_another_site_logs_nobody_in_or_out(configs: Configs) -> Non
     lived(story)
 
 
-@pytest.mark.parametrize(
-    "onward", ["https://evil.example/", "//evil.example", "/\\evil.example", "/\nevil", "javascript:x"]
-)
-def test_a_login_leads_to_a_page_of_this_site_and_nowhere_else(configs: Configs, onward: str) -> None:
+def test_a_login_leads_to_a_page_of_this_site_and_nowhere_else(configs: Configs) -> None:
     config = configs["AN"]
+    elsewhere = ("https://evil.example/", "//evil.example", "/\\evil.example", "/\nevil", "javascript:x")
 
     async def story() -> None:
-        async with open_for_business(config), new_session() as session:
-            told = await Browser(session, config).post("/register", ANA | {"next": onward})
-            assert (told.status, told.headers["Location"]) == (HTTPStatus.SEE_OTHER, "/")
+        async with open_for_business(config):
+            for number, onward in enumerate(elsewhere):
+                async with new_session() as session:
+                    ana = ANA | {"email": f"ana{number}@example.com"}
+                    told = await Browser(session, config).post("/register", ana | {"next": onward})
+                    assert (told.status, told.headers["Location"]) == (HTTPStatus.SEE_OTHER, "/"), onward
 
     lived(story)
 
