@@ -1,23 +1,33 @@
 """A ticket: on the screen, on paper, in a calendar; its history, and how it is given back."""
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from icalendar import Calendar
 
+from ledger.terms import CarrierCode
 from tests.browser.journeys import button, fill_in, hold, pay, title
 from tests.browser.screens import NARROW, WEIGHT_BYTES_MAX, WIDE, OpenScreen, Screen
-from tests.crash.cluster import Cluster
+from tests.crash.cluster import Cluster, insist, new_booking
 from tests.thorough import one_in
 
 PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
-def bought(screen: Screen, nodes: Cluster, row: int, which: int = 3) -> str:
-    """The address of a ticket over three airlines."""
+def bought(nodes: Cluster, carrier: CarrierCode, row: int) -> str:
+    """The address of a ticket over three airlines, bought where this carrier's programs buy."""
+    booking = new_booking()
+    wanted = dict.fromkeys(nodes.journeys[3], f"{row}A")
+    assert insist(lambda: nodes.buy(booking, carrier, wanted)).status == HTTPStatus.CREATED
+    return f"/bookings/{booking}"
+
+
+def bought_on_the_site(screen: Screen, nodes: Cluster, row: int) -> str:
+    """The same by a traveller, whose page of the purchase is then open."""
     seat = f"{row}A"
-    booking = hold(screen, nodes.journeys[which], seat, seat, seat)
+    booking = hold(screen, nodes.journeys[3], seat, seat, seat)
     title(screen, "Your seats are held")
     fill_in(screen.page)
     pay(screen.page)
@@ -34,7 +44,7 @@ def test_a_ticket_has_a_coupon_with_its_boarding_code_for_every_flight(
     open_screen: OpenScreen, nodes: Cluster, width: int, scripts: bool
 ) -> None:
     screen = open_screen("AN", width=width, scripts=scripts)
-    address = bought(screen, nodes, 3 if scripts else 4)
+    address = bought_on_the_site(screen, nodes, 3 if scripts else 4)
     screen.page.get_by_role("link", name="Open your ticket").click()
     title(screen, "Feira de Santana")
     assert screen.page.url.endswith(f"{address}/ticket")
@@ -56,7 +66,7 @@ def test_a_ticket_of_three_flights_prints_on_one_clean_page(
     open_screen: OpenScreen, nodes: Cluster, tmp_path: Path
 ) -> None:
     screen = open_screen("AN", dark=True)
-    screen.go(f"{bought(screen, nodes, 5)}/ticket")
+    screen.go(f"{bought(nodes, 'AN', 5)}/ticket")
     paper = tmp_path / "ticket.pdf"
     screen.page.pdf(path=paper, format="A4", prefer_css_page_size=True)
     assert len(PAGE.findall(paper.read_bytes())) == 1
@@ -73,7 +83,7 @@ def test_a_ticket_of_three_flights_prints_on_one_clean_page(
 
 def test_the_calendar_has_every_flight_at_its_airports_own_time(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("AN")
-    address = bought(screen, nodes, 6)
+    address = bought(nodes, "AN", 6)
     screen.go(f"{address}/ticket")
     clocks = screen.page.locator(".itinerary .hour time").all_inner_texts()
     with screen.page.expect_download() as loading:
@@ -89,7 +99,7 @@ def test_a_trip_is_given_back_in_two_steps_by_keyboard_and_its_history_says_so(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:
     screen = open_screen("IP")
-    address = bought(screen, nodes, 7)
+    address = bought_on_the_site(screen, nodes, 7)
     screen.go(f"{address}/ticket")
     screen.page.get_by_role("link", name="Cancel this trip").focus()
     screen.page.keyboard.press("Enter")
@@ -117,7 +127,7 @@ def test_a_trip_is_given_back_in_two_steps_by_keyboard_and_its_history_says_so(
 @pytest.mark.thorough
 def test_a_quote_that_is_not_the_present_one_cancels_nothing(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("JG")
-    address = bought(screen, nodes, 8)
+    address = bought(nodes, "JG", 8)
     screen.go(f"{address}/cancel")
     screen.page.evaluate("document.querySelector('[name=refund]').value = '1'")
     screen.expect_status(409)
@@ -132,8 +142,7 @@ def test_a_quote_that_is_not_the_present_one_cancels_nothing(open_screen: OpenSc
 @pytest.mark.thorough
 def test_a_ticket_is_accessible_light_and_dark_wide_and_narrow(open_screen: OpenScreen, nodes: Cluster) -> None:
     screen = open_screen("JG", language="pt-BR")
-    english = open_screen("JG")
-    screen.go(f"{bought(english, nodes, 10)}/ticket")
+    screen.go(f"{bought(nodes, 'JG', 10)}/ticket")
     title(screen, "Feira de Santana")
     assert "O que aconteceu" in screen.page.locator("main").inner_text()
     screen.assert_accessible()
