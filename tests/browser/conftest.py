@@ -10,18 +10,22 @@ When a test ends, a screen that has written an error to its console fails it.
 """
 
 import os
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from airline_node.staff import set_role
 from ledger.terms import CarrierCode
 from tests.browser.hasty import HASTY
-from tests.browser.screens import Looks, OpenScreen, Screen, new_screen
-from tests.crash.cluster import Cluster
+from tests.browser.screens import Looks, OpenScreen, Screen, StaffAt, new_screen
+from tests.crash.cluster import Cluster, new_booking
 from tests.thorough import skip
+from ui.visitor import Role
 
 HERE = Path(__file__).parent
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -36,6 +40,7 @@ SWITCHES = (
     "--disable-dev-shm-usage",
     "--metrics-recording-only",
 )
+PASSWORD = "correct horse battery staple"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,3 +87,26 @@ def open_screen(browser: Browser, nodes: Cluster) -> Iterator[OpenScreen]:
     for screen in opened:
         screen.context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def staff_at(nodes: Cluster, open_screen: OpenScreen) -> StaffAt:
+    """Opens a screen at which somebody of a carrier's staff is logged in."""
+
+    def log_in(
+        name: str, carrier: CarrierCode = "JG", *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]
+    ) -> Screen:
+        screen, email = open_screen(carrier, **looks), f"{name.lower()}-{new_booking()[:8]}@staff.example"
+        screen.go("/register?next=/")
+        screen.page.locator("#name").fill(name)
+        screen.page.locator("#email").fill(email)
+        screen.page.locator("#password").fill(PASSWORD)
+        screen.page.locator("form[action='/register'] button").click()
+        screen.page.wait_for_url(re.compile(r"/$"))
+        if role:
+            # Beside the running node, as `passcom grant` does; in a thread, for this one has the driver's loop.
+            grant = partial(set_role, nodes.fleet.data(carrier), email, role, granted=True)
+            nodes.background(grant).result()
+        return screen
+
+    return log_in

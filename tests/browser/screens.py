@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from ledger.terms import CarrierCode
+from ui.visitor import Role
 
 WIDE, NARROW = 1280, 360
 HEIGHT = {WIDE: 900, NARROW: 740}
@@ -34,6 +35,12 @@ class Looks(TypedDict, total=False):
 
 class OpenScreen(Protocol):
     def __call__(self, carrier: CarrierCode = "AN", **looks: Unpack[Looks]) -> "Screen": ...
+
+
+class StaffAt(Protocol):
+    def __call__(
+        self, name: str, carrier: CarrierCode = "JG", *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]
+    ) -> "Screen": ...
 
 
 class Screen:

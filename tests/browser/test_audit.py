@@ -1,8 +1,6 @@
 """The auditors' pages in a browser, over the log of a node that sells: with keys alone, without scripts, for axe."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +9,9 @@ from playwright.sync_api import Page, expect
 from airline_node.evidence.keys import KEYS_FILE, read_public
 from airline_node.evidence.receipts import check
 from ledger.events import SeatCommitted
-from tests.browser.screens import WEIGHT_BYTES_MAX, OpenScreen, Screen
-from tests.browser.test_accounts import new_email, register
+from tests.browser.screens import WEIGHT_BYTES_MAX, OpenScreen, StaffAt
 from tests.crash.cluster import Cluster, insist, new_booking
+from ui.visitor import Role
 
 PATHS = ("/audit", "/audit/log", "/audit/event/1", "/audit/settlement")
 
@@ -28,25 +26,8 @@ def bought(nodes: Cluster) -> tuple[str, str]:
     return booking, flight
 
 
-def auditor(screen: Screen, nodes: Cluster) -> None:
-    """Registers at this screen's airline, and is made its auditor beside the running node."""
-    email = new_email()
-    register(screen, email, name="Rui Melo")
-    grant = (sys.executable, "-m", "airline_node.cli", "grant", email, "auditor", "--data", nodes.fleet.data("AN"))
-    subprocess.run(grant, check=True, capture_output=True)
-
-
 def colour_of(page: Page, seat: str) -> str:
     return str(page.locator(seat).first.evaluate("seat => getComputedStyle(seat).backgroundColor"))
-
-
-def test_a_traveller_sees_no_way_to_the_log_and_gets_none(open_screen: OpenScreen, nodes: Cluster) -> None:
-    screen = open_screen("AN")
-    screen.go("/audit/log")
-    expect(screen.page).to_have_url(re.compile("/login"))
-    register(screen, new_email())
-    screen.go("/audit/log", status=403)
-    expect(screen.page.get_by_role("link", name="Audit")).to_have_count(0)
 
 
 def test_the_receipt_on_a_ticket_is_downloaded_and_proves_the_journey(
@@ -67,11 +48,10 @@ def test_the_receipt_on_a_ticket_is_downloaded_and_proves_the_journey(
 
 
 def test_an_auditor_scrubs_through_a_flight_by_keys_alone(
-    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str]
+    staff_at: StaffAt, nodes: Cluster, bought: tuple[str, str]
 ) -> None:
     _, flight = bought
-    screen = open_screen("AN")
-    auditor(screen, nodes)
+    screen = staff_at("Rui", "AN", role=Role.AUDITOR)
     screen.go("/")
     screen.page.get_by_role("link", name="Audit").click()
     screen.page.get_by_label("A flight, a booking").fill(flight)
@@ -99,12 +79,9 @@ def test_an_auditor_scrubs_through_a_flight_by_keys_alone(
 
 
 @pytest.mark.thorough
-def test_without_scripts_the_same_is_done_by_links(
-    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str]
-) -> None:
+def test_without_scripts_the_same_is_done_by_links(staff_at: StaffAt, nodes: Cluster, bought: tuple[str, str]) -> None:
     booking, flight = bought
-    screen = open_screen("AN", scripts=False)
-    auditor(screen, nodes)
+    screen = staff_at("Rui", "AN", role=Role.AUDITOR, scripts=False)
     screen.go(f"/audit/booking/{booking}")
     page = screen.page
     expect(page.locator(".lines tbody tr")).to_have_count(6)
@@ -119,11 +96,10 @@ def test_without_scripts_the_same_is_done_by_links(
 
 @pytest.mark.thorough
 def test_every_page_of_the_audit_is_accessible_light_and_translated(
-    open_screen: OpenScreen, nodes: Cluster, bought: tuple[str, str], tmp_path: Path
+    staff_at: StaffAt, nodes: Cluster, bought: tuple[str, str], tmp_path: Path
 ) -> None:
     booking, flight = bought
-    screen = open_screen("AN")
-    auditor(screen, nodes)
+    screen = staff_at("Rui", "AN", role=Role.AUDITOR)
     filtered, refused = f"/audit/log?flight={flight}&booking={booking}", "/audit/log?flight=1001&booking=x&at=soon"
     for path in (*PATHS, f"/audit/flight/{flight}", f"/audit/booking/{booking}", filtered, refused):
         screen.go(path, status=422 if path == refused else 200)

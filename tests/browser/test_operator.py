@@ -2,31 +2,21 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Protocol, Unpack
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from ledger.terms import BookingId, locator_of
-from tests.browser.screens import NARROW, Looks, OpenScreen, Screen
-from tests.crash.cluster import DOOMED, ROOT, SOON_MS_MAX, TOKENS, Cluster, insist, new_booking, until
+from tests.browser.screens import NARROW, Screen, StaffAt
+from tests.crash.cluster import DOOMED, SOON_MS_MAX, TOKENS, Cluster, insist, new_booking, until
 from tests.crash.doomed import Point
-from ui.visitor import Role
 
-pytestmark = pytest.mark.slow
-PASSWORD = "correct horse battery staple"
 PICTURES = os.environ.get("PASSCOM_PICTURES")
 """A folder to keep pictures of the pages in, for whoever changes how they look."""
 SEEN_MS = 20_000
-
-
-class StaffAt(Protocol):
-    def __call__(self, name: str, *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]) -> Screen: ...
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +30,6 @@ def nodes(_doomed: Cluster) -> Cluster:
     """Of their own: they die at named points, and operators leave their marks."""
     _doomed.revive()
     return _doomed
-
-
-@pytest.fixture
-def staff_at(nodes: Cluster, open_screen: OpenScreen) -> StaffAt:
-    """Opens a screen at which somebody of Jangada's staff is logged in."""
-
-    def log_in(name: str, *, role: Role | None = Role.OPERATOR, **looks: Unpack[Looks]) -> Screen:
-        screen, email = open_screen("JG", **looks), f"{name.lower()}-{new_booking()[:8]}@jangada.example"
-        screen.go("/register?next=/")
-        screen.page.locator("#name").fill(name)
-        screen.page.locator("#email").fill(email)
-        screen.page.locator("#password").fill(PASSWORD)
-        screen.page.locator("form[action='/register'] button").click()
-        screen.page.wait_for_url(re.compile(r"/$"))
-        if role:
-            grant = (sys.executable, "-m", "airline_node.cli", "grant", email, role, "--data", nodes.fleet.data("JG"))
-            subprocess.run(grant, cwd=ROOT, check=True, capture_output=True)
-        return screen
-
-    return log_in
 
 
 def keep(screen: Screen, name: str) -> None:
@@ -84,21 +54,6 @@ def nobody_knows(nodes: Cluster, booking: BookingId) -> None:
         return one.may_not_force is None
 
     until("nobody knows", stuck, SOON_MS_MAX)
-
-
-# ---- who may look ---------------------------------------------------------------------------------------------------
-
-
-def test_a_guest_is_led_to_the_login_and_a_traveller_is_turned_away(open_screen: OpenScreen, staff_at: StaffAt) -> None:
-    guest = open_screen("JG")
-    guest.go("/operator")
-    assert "/login" in guest.page.url
-    traveller = staff_at("Rui", role=None)
-    assert traveller.page.get_by_role("link", name="Operations").count() == 0
-    for path in ("/operator", "/operator/flights", f"/operator/bookings/{new_booking()}"):
-        traveller.go(path, status=403)
-    auditor = staff_at("Eva", role=Role.AUDITOR)
-    auditor.go("/operator", status=403)
 
 
 # ---- all is well ----------------------------------------------------------------------------------------------------
