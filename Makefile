@@ -16,10 +16,11 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 run: $(VENV)/run.stamp
 	$(BIN)/passcom up $(ARGS)
 
-# The browser's tests have a run of their own: its driver keeps an event loop running that others could not start in.
+# The browser's tests have a run of their own: its driver keeps an event loop running that others could not start in. Browser
+# and nodes keep two cores at work for one process of tests; among the thorough ones many wait, so there two take turns.
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
-	$(if $(ARGS),,$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser)
+	$(if $(ARGS),,$(BIN)/python -m pytest $(if $(CI)$(THOROUGH),-n 2 --dist loadfile) tests/browser)
 
 # What can be known in under half a minute: the rules, the tables, the first simulator.
 fast: $(VENV)/dev.stamp

@@ -7,10 +7,17 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from ledger.terms import CarrierCode
+from tests.thorough import size
 from ui.visitor import Role
 
 WIDE, NARROW = 1280, 360
 HEIGHT = {WIDE: 900, NARROW: 740}
+Scheme = Literal["light", "dark"]
+SHOWN: tuple[tuple[Scheme, int], ...] = size(
+    (("light", WIDE), ("dark", NARROW)),
+    (("light", WIDE), ("light", NARROW), ("dark", WIDE), ("dark", NARROW)),
+)
+"""How a page is shown to axe: each scheme and each width every day, each with each when all is run."""
 WEIGHT_BYTES_MAX = 150_000
 """All that a page loads, as it travels, before images."""
 PATIENCE_MS = 10_000
@@ -77,13 +84,12 @@ class Screen:
     def assert_accessible(self) -> None:
         """No finding of axe and nothing wider than the screen, light and dark, wide and narrow; then as it was."""
         before = self.page.viewport_size
-        for scheme in ("light", "dark"):
-            for width in (WIDE, NARROW):
-                self.page.emulate_media(color_scheme=scheme)
-                self.page.set_viewport_size({"width": width, "height": HEIGHT[width]})
-                found = self.findings()
-                assert not found, (self.page.url, scheme, width, found)
-                assert self.page.evaluate(SIDEWAYS) <= 0, f"{self.page.url} scrolls sideways at {width} pixels"
+        for scheme, width in SHOWN:
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size({"width": width, "height": HEIGHT[width]})
+            found = self.findings()
+            assert not found, (self.page.url, scheme, width, found)
+            assert self.page.evaluate(SIDEWAYS) <= 0, f"{self.page.url} scrolls sideways at {width} pixels"
         self.page.emulate_media(color_scheme="null")
         if before:
             self.page.set_viewport_size(before)
