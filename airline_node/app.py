@@ -89,15 +89,18 @@ def now() -> Millis:
     return time.time_ns() // 1_000_000
 
 
-def serve(config: Config, begun: Journal | None = None, *, until_eof: bool = False) -> int:
+def serve(
+    config: Config, begun: Journal | None = None, *, timetable: Timetable | None = None, until_eof: bool = False
+) -> int:
     """Run a node until it is told to end (exit code 0) or cannot go on (1, and the log says why).
 
-    Its journal may have been begun already. With `until_eof` the end of the standard input tells it to end, too.
+    Its journal may have been begun already; without a `timetable` it flies the usual one. With `until_eof` the end of
+    the standard input tells it to end, too.
     """
     logs.set_up(config.log, config.carrier)
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config, begun, until_eof=until_eof))
+        return runner.run(_serve(config, begun, timetable or load(), until_eof=until_eof))
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -114,14 +117,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, begun: Journal | None, *, until_eof: bool) -> int:
+async def _serve(config: Config, begun: Journal | None, timetable: Timetable, *, until_eof: bool) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     if until_eof:
         await loop.connect_read_pipe(lambda: _Tied(stop), sys.stdin)
     try:
-        async with running(config, load(), begun) as life:
+        async with running(config, timetable, begun) as life:
             log.info("%s: ready at http://%s, peers at https://%s", config.carrier, config.listen, config.peer_listen)
             ended = asyncio.create_task(stop.wait())
             await asyncio.wait([ended, life], return_when=asyncio.FIRST_COMPLETED)

@@ -3,9 +3,7 @@
 The week of the packaged timetable is thinned out, or flown again and again some minutes later.
 """
 
-import asyncio
 import os
-import signal
 import sys
 from collections.abc import Container, Iterator, Sequence
 from itertools import count
@@ -13,9 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from airline_node import config
-from airline_node.app import running
-from airline_node.bench.exchange import run
+from airline_node import app, config
 from airline_node.timetable import SALE_DAYS, Timetable, WeeklyFlight, load
 from ledger.terms import CarrierCode
 
@@ -76,16 +72,6 @@ def _minutes(clock: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-async def _serve(told: config.Config, timetable: Timetable) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with running(told, timetable) as life:
-        ended = asyncio.create_task(stop.wait())
-        await asyncio.wait([ended, life], return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if life.done():
-            await life
-
-
 if __name__ == "__main__":
-    run(_serve(config.read(os.environ), sized(load(), int(sys.argv[1]))))
+    told, flights = config.read(os.environ), int(sys.argv[1])
+    sys.exit(app.serve(told, timetable=sized(load(), flights), until_eof=True))

@@ -14,4 +14,4 @@ AT_ONCE: Final = 16
 if __name__ == "__main__":
     lines.BATCH_MAX = 1
     peers.REQUESTS_AT_ONCE = AT_ONCE
-    sys.exit(app.serve(config.read(os.environ)))
+    sys.exit(app.serve(config.read(os.environ), until_eof=True))
