@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol
-from uuid import uuid4
 
 import msgspec
 import orjson
@@ -24,6 +23,7 @@ from airline_node.bench.exchange import Line, Reply, request, run
 from airline_node.config import Address
 from ledger.messages import Status
 from ledger.terms import BookingId, FlightId, Millis
+from ui.ids import new_booking_id
 
 OUTCOME_MS_MAX: Millis = 60_000
 """So long a traveller asks for the outcome; after that it stays unknown."""
@@ -149,7 +149,7 @@ class _Crowd:
 
     async def _live(self, user: "_User") -> None:
         for order in self._waiting:
-            booking = str(uuid4())  # never by the seed: a second run would only repeat the orders of the first
+            booking = new_booking_id()  # never by the seed: a second run would only repeat the orders of the first
             try:
                 async with asyncio.timeout(OUTCOME_MS_MAX / 1000):
                     if self._work.mixed:

@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
-from uuid import uuid4
 
 import aiohttp
 import msgspec
@@ -24,6 +23,7 @@ from airline_node.book.shapes import Booking, Itineraries, Itinerary, Problem
 from airline_node.timetable import Timetable, load
 from ledger.messages import Status
 from ledger.terms import AirportCode, BookingId, Millis
+from ui.ids import new_booking_id
 
 SEARCH_DAYS = 30
 """How far ahead an itinerary is looked for when no date is given."""
@@ -129,7 +129,7 @@ def _book(order: Order, at: str, console: Console, ask: Ask | None, now: Callabl
         raise BookTrouble(_no("not-confirmed", "Nothing was bought: nobody can be asked here. Add --yes to buy."))
     chosen = _choose(order, found.itineraries, ask)
     body = _body(order, chosen, ask)
-    booking = str(uuid4())
+    booking = new_booking_id()
     say(console, f"{'Holding' if order.hold_only else 'Buying'} it as booking {booking} ...")
     try:
         return asyncio.run(_place_and_follow(at, booking, body, hold_only=order.hold_only))

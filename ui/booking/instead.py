@@ -1,13 +1,12 @@
 """What to propose in place of an order that came to nothing: nearly the same seats, else another flight."""
 
-from uuid import uuid4
-
 from msgspec import Struct
 
 from ledger.messages import BookingView, SegmentState
 from ledger.terms import Centavos, FlightId, SeatNo
 from ui.desk import Desk, Journey
 from ui.figures import local
+from ui.ids import new_booking_id
 from ui.seats.cabin import nearest, suggested, without
 from ui.seats.chosen import Chosen
 
@@ -75,5 +74,5 @@ def _proposal(
     other: bool,
 ) -> Instead:
     return Instead(
-        booking=str(uuid4()), chosen=chosen, moved=moved, other_flights=other, dearer_by=chosen.total - view.total
+        booking=new_booking_id(), chosen=chosen, moved=moved, other_flights=other, dearer_by=chosen.total - view.total
     )

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
-from uuid import uuid4
 
 import msgspec
 from aiohttp import web
@@ -19,6 +18,7 @@ from ui.booking import payment
 from ui.booking.instead import Instead, instead
 from ui.booking.lanes import PROGRESS, Step, lanes
 from ui.desk import Desk, Order
+from ui.ids import new_booking_id
 from ui.language import gettext as _
 from ui.page import Refused, booking_in, desk, fragment, go, read_form, read_query, render
 from ui.room import Room, Route
@@ -59,14 +59,14 @@ async def hold(request: web.Request) -> web.StreamResponse:
         return await seats_page(request, chosen, without, {})
     booking, wait_ms = form.get("booking", ""), _wait_ms(form)
     if not re.match(BOOKING_PATTERN, booking):
-        booking = str(uuid4())
+        booking = new_booking_id()
     told = await node.bookings.hold(_order(booking, chosen), wait_ms)
     if isinstance(told, Refusal) and told.error == "booking-id-reused":
         # Back to the seats, and other ones chosen: what was held before is let go, and this is a new order.
         before = await node.bookings.read(booking)
         if isinstance(before, BookingView) and before.status in (Status.HOLDING, Status.HELD):
             await node.bookings.cancel(booking)
-        booking = str(uuid4())
+        booking = new_booking_id()
         told = await node.bookings.hold(_order(booking, chosen), wait_ms)
     if isinstance(told, Refusal):
         raise Refused(HTTPStatus.CONFLICT, _("These flights can no longer be sold together. Please search again."))

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from aiohttp import web
 
 from ledger.terms import FlightId, SeatNo
 from ui.desk import Cabin, Desk, Leg
 from ui.figures import local, spoken_list
+from ui.ids import new_booking_id
 from ui.language import gettext as _
 from ui.language import ngettext
 from ui.page import Refused, desk, fragment, go, read_query, render
@@ -69,7 +69,7 @@ async def seats_page(
         parts=timeline(chosen.legs, node.house.airports),
         mark=_mark(node, cabin),
         search=_search(node, chosen),
-        booking=uuid4(),
+        booking=new_booking_id(),
         # That a seat cannot be had says more than that one is missing.
         faults={**(faults or {}), **_lost_faults(node, chosen, number, any(named))},
     )
