@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from airline_node.evidence.notes import Note, Signature, parse
-from airline_node.wal import TO_DISK
+from airline_node.wal import TO_DISK, keep_names
 from ledger.terms import Millis
 
 T = TypeVar("T")
@@ -76,6 +76,7 @@ class Shelf:
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(TO_DISK).fetchall()
             self._database.executescript(SCHEMA)
+            keep_names(path.parent)
         except (OSError, sqlite3.Error) as trouble:
             raise ShelfTrouble(f"{path}: {trouble}") from trouble
 

@@ -20,7 +20,7 @@ from eventsourcing.sqlite import (
 from airline_node.journal.database import LOCK_WAIT_MS, READERS, Database
 from airline_node.journal.soundness import PageCheck
 from airline_node.journal.trouble import JournalTrouble, reported
-from airline_node.wal import TO_DISK, promised_frames
+from airline_node.wal import TO_DISK, keep_names, promised_frames
 
 PID_MAX: Final = 20
 ROWS_AT_ONCE: Final = 256
@@ -129,6 +129,7 @@ def open_file(path: Path) -> Database:
         recorder = OneStatement(datastore)
         recorder.create_table()
         datastore.connect_all()
+        keep_names(path.parent)
         return Database(
             recorder=recorder,
             select_streams="SELECT rowid AS position, * FROM stored_events "

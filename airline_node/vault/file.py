@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, MetaData, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from airline_node.wal import TO_DISK
+from airline_node.wal import TO_DISK, keep_names
 
 T = TypeVar("T")
 
@@ -88,7 +88,13 @@ class VaultFile:
                 _make(path)
             # SQLite gives the files that it puts beside this one the same mode.
             path.chmod(0o600)
-            return cls(_prepared(path))
+            connection = _prepared(path)
+            try:
+                keep_names(path.parent)
+            except BaseException:
+                connection.close()
+                raise
+            return cls(connection)
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -207,17 +213,10 @@ def _make(path: Path) -> None:
     _prepared(new).close()
     if log.exists():  # SQLite removes it when all of it is in the file, and says nothing when it could not.
         raise VaultTrouble(f"{path} cannot be made: its first tables did not get to the disk", known=True)
-    _fsync(new)
+    with new.open("rb") as made:
+        os.fsync(made.fileno())
     new.replace(path)
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    keep_names(path.parent)
 
 
 def _prepared(path: Path) -> Connection:
