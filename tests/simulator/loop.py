@@ -134,7 +134,6 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._mourning = True
         for task in self._tasks:
             if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own, in no stub
                 with suppress(BaseException):  # It may refuse: nobody goes on to hear of it.
                     task.get_coro().close()
         self._tasks.clear()
