@@ -13,7 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Column, Connection, Integer, String, Table, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from airline_node.vault.file import TABLES, Ask
+from airline_node.vault.file import TABLES, SingleAsk
 from ledger.terms import CarrierCode, Millis
 from ui.visitor import Account, AccountId, Role
 
@@ -35,7 +35,7 @@ def address_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email).strip().casefold()
 
 
-class Register(Ask[bool], frozen=True, eq=False, kw_only=True):
+class Register(SingleAsk[bool], frozen=True, eq=False, kw_only=True):
     """False, and nothing is changed: the address has an account already, or there is no more room."""
 
     account: Account
@@ -57,7 +57,7 @@ class Register(Ask[bool], frozen=True, eq=False, kw_only=True):
         return connection.execute(insert(_ACCOUNTS).on_conflict_do_nothing(), row).rowcount == 1
 
 
-class FindCredentials(Ask[Credentials | None], frozen=True, eq=False):
+class FindCredentials(SingleAsk[Credentials | None], frozen=True, eq=False):
     email: str
 
     def do(self, connection: Connection) -> Credentials | None:
@@ -65,7 +65,7 @@ class FindCredentials(Ask[Credentials | None], frozen=True, eq=False):
         return Credentials(_account(row), row.password_hash) if row else None
 
 
-class Rehash(Ask[None], frozen=True, eq=False):
+class Rehash(SingleAsk[None], frozen=True, eq=False):
     """The same password under newer parameters, unless it was changed meanwhile."""
 
     id: AccountId
@@ -77,7 +77,7 @@ class Rehash(Ask[None], frozen=True, eq=False):
         connection.execute(update(_ACCOUNTS).where(same).values(password_hash=self.after))
 
 
-class SetRole(Ask[Account | None], frozen=True, eq=False):
+class SetRole(SingleAsk[Account | None], frozen=True, eq=False):
     """The account as it is then; None: nobody has registered with this address."""
 
     email: str
@@ -94,7 +94,7 @@ class SetRole(Ask[Account | None], frozen=True, eq=False):
         return account_of(connection, row.id)
 
 
-class RemoveAccount(Ask[None], frozen=True, eq=False):
+class RemoveAccount(SingleAsk[None], frozen=True, eq=False):
     """The account alone: its sessions and the list of its trips are other rooms'."""
 
     erases: ClassVar[bool] = True

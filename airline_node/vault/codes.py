@@ -9,7 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, delete, select
 
 from airline_node.vault.accounts import account_of
-from airline_node.vault.file import TABLES, Ask
+from airline_node.vault.file import TABLES, SingleAsk
 from ledger.terms import CarrierCode, Millis
 from ui.visitor import Account, AccountId
 
@@ -18,7 +18,7 @@ CODES_PER_ACCOUNT_MAX = 8
 """Of one account, not used yet; one more and the oldest is void."""
 
 
-class IssueCode(Ask[None], frozen=True, eq=False, kw_only=True):
+class IssueCode(SingleAsk[None], frozen=True, eq=False, kw_only=True):
     """`challenge` is the SHA-256 of the browser's secret, as the other airline sent it with the traveller."""
 
     code: str
@@ -42,7 +42,7 @@ class IssueCode(Ask[None], frozen=True, eq=False, kw_only=True):
         connection.execute(_CODES.insert(), row)
 
 
-class RedeemCode(Ask[Account | None], frozen=True, eq=False, kw_only=True):
+class RedeemCode(SingleAsk[Account | None], frozen=True, eq=False, kw_only=True):
     """The account, without its roles, if all of it fits. A code that was tried is used up, whatever became of it."""
 
     code: str

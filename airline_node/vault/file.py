@@ -6,6 +6,7 @@ asked while the file is being written is done together in the next transaction, 
 
 import asyncio
 import os
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, StructMeta
 from sqlalchemy import URL, Connection, MetaData, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -52,19 +53,30 @@ class VaultTrouble(Exception):
         self.known = known
 
 
-class Ask(Struct, Generic[T], frozen=True, eq=False):
+class AbstractStruct(StructMeta, ABCMeta):
+    """The class of a Struct that is not whole without what its kinds add."""
+
+
+class Ask(Struct, Generic[T], metaclass=AbstractStruct, frozen=True, eq=False):
     """One thing asked of the file. A refusal is an answer: what raises fails its whole batch."""
 
     erases: ClassVar[bool] = False
     """What it removes must not stay readable in the write-ahead log either."""
 
-    def do(self, connection: Connection) -> T:
-        """A kind has this, or `together` for all at once; a Struct cannot be an ABC, which would say so."""
-        raise NotImplementedError
+    @classmethod
+    @abstractmethod
+    def together(cls, connection: Connection, asks: Sequence[Any]) -> Sequence[T]:
+        """All of this kind in one batch, answered in their order. Nobody in a batch has heard from the others."""
+
+
+class SingleAsk(Ask[T], Generic[T], frozen=True, eq=False):
+    """One that is done by itself, whatever else is in its batch."""
+
+    @abstractmethod
+    def do(self, connection: Connection) -> T: ...
 
     @classmethod
     def together(cls, connection: Connection, asks: Sequence[Any]) -> Sequence[T]:
-        """All of this kind in one batch, answered in their order. Nobody in a batch has heard from the others."""
         return [ask.do(connection) for ask in asks]
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from sqlalchemy import Column, Connection, Index, Integer, String, Table, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from airline_node.vault.file import TABLES, Ask
+from airline_node.vault.file import TABLES, Ask, SingleAsk
 from ledger.terms import BookingId, CarrierCode, FlightId, SeatNo, TicketNo
 
 
@@ -52,7 +52,7 @@ class EraseNames(RecordNames, frozen=True, eq=False):
     erases = True
 
 
-class ReadManifest(Ask[tuple[OnBoard, ...]], frozen=True, eq=False):
+class ReadManifest(SingleAsk[tuple[OnBoard, ...]], frozen=True, eq=False):
     flight: FlightId
 
     def do(self, connection: Connection) -> tuple[OnBoard, ...]:
@@ -63,7 +63,7 @@ class ReadManifest(Ask[tuple[OnBoard, ...]], frozen=True, eq=False):
         )
 
 
-class ForgetFlights(Ask[None], frozen=True, eq=False):
+class ForgetFlights(SingleAsk[None], frozen=True, eq=False):
     """Of all dates before this one (`2026-12-14`, local at the origin)."""
 
     erases = True
@@ -82,14 +82,14 @@ class Owing(Struct, frozen=True):
     booking: BookingId
 
 
-class ReadPosition(Ask[int], frozen=True, eq=False):
+class ReadPosition(SingleAsk[int], frozen=True, eq=False):
     """Of the log, up to which every decided booking is owed or was."""
 
     def do(self, connection: Connection) -> int:
         return connection.execute(select(_FOLLOWED.c.position)).scalar_one_or_none() or 0
 
 
-class Owe(Ask[None], frozen=True, eq=False):
+class Owe(SingleAsk[None], frozen=True, eq=False):
     """These bookings to these carriers, as of this position of the log."""
 
     owed: tuple[tuple[BookingId, CarrierCode], ...]
@@ -101,7 +101,7 @@ class Owe(Ask[None], frozen=True, eq=False):
         connection.execute(_FOLLOW, row)
 
 
-class ReadOwed(Ask[tuple[Owing, ...]], frozen=True, eq=False):
+class ReadOwed(SingleAsk[tuple[Owing, ...]], frozen=True, eq=False):
     """The oldest."""
 
     carrier: CarrierCode
@@ -112,7 +112,7 @@ class ReadOwed(Ask[tuple[Owing, ...]], frozen=True, eq=False):
         return tuple(Owing(row.number, row.booking) for row in connection.execute(oldest))
 
 
-class Settle(Ask[None], frozen=True, eq=False):
+class Settle(SingleAsk[None], frozen=True, eq=False):
     numbers: tuple[int, ...]
 
     def do(self, connection: Connection) -> None:

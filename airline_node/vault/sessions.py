@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, bindparam, delete, func, select, update
 
 from airline_node.vault.accounts import account_of
-from airline_node.vault.file import TABLES, Ask
+from airline_node.vault.file import TABLES, SingleAsk
 from ledger.terms import Millis
 from ui.sessions import LoadedSession
 from ui.visitor import Account, AccountId
@@ -27,7 +27,7 @@ SESSIONS_PER_ACCOUNT_MAX = 10
 """One more login ends the one that was unused for the longest."""
 
 
-class LoadSession(Ask[LoadedSession | None], frozen=True, eq=False):
+class LoadSession(SingleAsk[LoadedSession | None], frozen=True, eq=False):
     key: bytes
     now: Millis
 
@@ -45,7 +45,7 @@ class LoadSession(Ask[LoadedSession | None], frozen=True, eq=False):
         return LoadedSession(content=row.content, account=account)
 
 
-class OpenSession(Ask[None], frozen=True, eq=False):
+class OpenSession(SingleAsk[None], frozen=True, eq=False):
     key: bytes
     account: AccountId | None
     who: bytes | None
@@ -70,7 +70,7 @@ class OpenSession(Ask[None], frozen=True, eq=False):
         connection.execute(_SESSIONS.insert(), row)
 
 
-class SaveSession(Ask[None], frozen=True, eq=False):
+class SaveSession(SingleAsk[None], frozen=True, eq=False):
     key: bytes
     content: bytes
 
@@ -78,14 +78,14 @@ class SaveSession(Ask[None], frozen=True, eq=False):
         connection.execute(update(_SESSIONS).where(_SESSIONS.c.key == self.key).values(content=self.content))
 
 
-class EndSession(Ask[None], frozen=True, eq=False):
+class EndSession(SingleAsk[None], frozen=True, eq=False):
     key: bytes
 
     def do(self, connection: Connection) -> None:
         connection.execute(_DELETE, {"k": self.key})
 
 
-class EndSessions(Ask[None], frozen=True, eq=False):
+class EndSessions(SingleAsk[None], frozen=True, eq=False):
     account: AccountId
 
     def do(self, connection: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlalchemy import Column, Connection, Integer, String, Table, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from airline_node.vault.file import TABLES, Ask
+from airline_node.vault.file import TABLES, SingleAsk
 from ledger.terms import BookingId, Millis
 from ui.visitor import AccountId
 
@@ -16,7 +16,7 @@ TRIPS_PER_ACCOUNT_MAX = 500
 """One more and the oldest leaves the list; the booking itself is what it was."""
 
 
-class AddTrip(Ask[None], frozen=True, eq=False):
+class AddTrip(SingleAsk[None], frozen=True, eq=False):
     account: AccountId
     booking: BookingId
     at: Millis
@@ -29,7 +29,7 @@ class AddTrip(Ask[None], frozen=True, eq=False):
         connection.execute(insert(_TRIPS).on_conflict_do_nothing(), row)
 
 
-class ReadTrips(Ask[tuple[BookingId, ...]], frozen=True, eq=False):
+class ReadTrips(SingleAsk[tuple[BookingId, ...]], frozen=True, eq=False):
     """The newest first."""
 
     account: AccountId
@@ -40,7 +40,7 @@ class ReadTrips(Ask[tuple[BookingId, ...]], frozen=True, eq=False):
         return tuple(connection.execute(newest).scalars())
 
 
-class ForgetTrips(Ask[None], frozen=True, eq=False):
+class ForgetTrips(SingleAsk[None], frozen=True, eq=False):
     erases: ClassVar[bool] = True
 
     account: AccountId
