@@ -7,7 +7,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from markupsafe import Markup
 
 from ledger.events import AnyBookingEvent
 from ledger.messages import BookingView, Refusal, SegmentView, Status
@@ -58,7 +57,7 @@ class Pass(NamedTuple):
     coupon: int
     flight: Flight
     seat: SeatNo
-    picture: Markup
+    picture: boarding.Picture
 
 
 # ---- pages -------------------------------------------------------------------------------------------------------
@@ -194,8 +193,7 @@ def _passes(view: BookingView, flights: tuple[Flight, ...], names: tuple[str, ..
                 seat=flight.seats[place],
                 number=number,
             )
-            # Squares as one path's numbers: of the passenger's name, which is in the code, no letter is in the markup.
-            drawn = Markup(boarding.picture(boarding.boarding_code(coupon)))  # noqa: S704
+            drawn = boarding.picture(boarding.boarding_code(coupon))
             yield Pass(name, ticket, number, flight, flight.seats[place], drawn)
 
 
