@@ -132,6 +132,17 @@ def test_an_address_with_a_seat_that_its_aircraft_does_not_have_says_so_and_keep
 
 
 @pytest.mark.thorough
+def test_two_flights_without_a_seat_are_both_named_and_that_the_others_are_kept_is_said_once(
+    open_screen: OpenScreen, nodes: Cluster
+) -> None:
+    screen, flights = open_screen("IP"), nodes.journeys[5]
+    screen.go(seats_path(flights, ("99K", "99K", "14A"), leg=3))
+    told = screen.page.get_by_role("alert").inner_text()
+    assert all(f"There is no seat 99K on {flight.partition('/')[0]}." in told for flight in flights[:2])
+    assert told.count("Your other seats are kept.") == 1
+
+
+@pytest.mark.thorough
 def test_a_form_with_a_seat_that_its_aircraft_does_not_have_leads_to_that_flight(
     open_screen: OpenScreen, nodes: Cluster
 ) -> None:

@@ -118,17 +118,15 @@ def _had(node: Desk, chosen: Chosen) -> list[tuple[SeatNo, ...]]:
 def _lost_faults(node: Desk, chosen: Chosen, number: int, others_kept: bool) -> dict[str, str]:
     """What cannot be had. A fault of this flight leads to its seats, one of another flight to that flight's page."""
     faults: dict[str, str] = {}
-    some_absent = False
     for n, (leg, seats) in enumerate(zip(chosen.legs, chosen.seats, strict=True)):
         cabin, here = _cabin(node, chosen, n), n == number
         gone, none_such = taken(cabin, seats), absent(cabin, seats)
         words = [_gone_words(leg, gone, here)] if gone else []
         if none_such:
             words.append(_absent_words(leg, none_such))
-            some_absent = True
         if words:
             faults["seats" if here else f"leg-{n}"] = " ".join(words)
-    if some_absent and others_kept:  # It is said once, after all that is gone.
+    if others_kept and leg_without(node, chosen) is not None:  # Said once, after all that is gone.
         last = next(reversed(faults))
         faults[last] += " " + _("Your other seats are kept.")
     return faults
