@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from airline_node import config, up
 from airline_node.fleet import HOST, Fleet, FleetTrouble, Tokens, environment, made_tokens
 from airline_node.journal import Journal
 from airline_node.timetable import load
+from tests.crash.cluster import until
 
 CARRIERS = tuple(load().carriers)
 READY = """
@@ -42,6 +44,28 @@ socketserver.ThreadingTCPServer((host, int(port)), Node).serve_forever()
 """
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY
 FAILING = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n" + READY
+TIED = (
+    """
+import os, pathlib, sys, threading
+assert sys.argv[1:] == ["--until-eof"]
+
+def watch():
+    sys.stdin.read()
+    pathlib.Path(os.environ["PASSCOM_DATA"], "ended").touch()
+    os._exit(0)
+
+threading.Thread(target=watch).start()
+"""
+    + READY
+)
+UP = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from airline_node import up
+
+up.up(Path(sys.argv[1]), int(sys.argv[2]), Console(), command=sys.argv[3:])
+"""
 DYING = """
 import os, sys, time
 if os.environ["PASSCOM_CARRIER"] == "JG":
@@ -183,6 +207,17 @@ def test_a_node_that_is_never_ready_is_not_waited_for_for_ever(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_no_node_is_left_behind_where_the_command_was_killed(fleet: Fleet) -> None:
+    command = (sys.executable, "-c", UP, str(fleet.folder), str(fleet.port_base), *python(TIED))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        assert any("Ctrl-C" in line for line in killed.stdout)
+        assert not list(fleet.folder.glob("*/ended"))
+        killed.kill()
+    until("all have ended", lambda: len(list(fleet.folder.glob("*/ended"))) == len(CARRIERS), 10_000)
+
+
 def test_one_nodes_settings_in_the_shell_do_not_reach_all_three(
     fleet: Fleet, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
