@@ -6,7 +6,6 @@ were fsynced. After a power cut it may be older, or not there: then it says less
 Format", sections 1 and 2.)
 """
 
-import os
 import struct
 from pathlib import Path
 from typing import Final
@@ -18,20 +17,6 @@ What a killed process wrote and did not fsync is read back like all else, and a 
 this, an order whose repeat finds that all is kept already is acknowledged and then lost. It does nothing if a living
 process is about the same: what that one shows to others it has fsynced.
 """
-
-
-def keep_names(folder: Path) -> None:
-    """The names of all files in a folder are on the disk when this returns. Raises `OSError` if that failed.
-
-    For every file that is opened, once its log exists: SQLite asks for the same when it first writes to a new log, and
-    takes no notice where it fails. A power cut then takes the log away, with all that was committed to it.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
 
 INDEX_HEADER: Final = struct.Struct("=12xB3xI12x8s8x")
 """Is it initialized? How many frames are committed, and the salts of this log."""

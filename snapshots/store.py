@@ -16,6 +16,8 @@ from typing import Final
 import msgspec
 import orjson
 
+from snapshots.folder import keep_names
+
 KEEP: Final = 3
 """So many of the newest are kept."""
 HEAD: Final = b'{"format":1,"sha256":"'
@@ -54,7 +56,7 @@ class SnapshotStore:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        self._sync_folder()
+        keep_names(self._folder)
         for old in self._newest_first()[KEEP:]:
             old.unlink()
 
@@ -69,14 +71,6 @@ class SnapshotStore:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.json"), reverse=True)
-
-    def _sync_folder(self) -> None:
-        """A new name is on the disk only when its folder is."""
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 class _Body(msgspec.Struct, frozen=True):

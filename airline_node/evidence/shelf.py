@@ -16,8 +16,9 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from airline_node.evidence.notes import Note, Signature, parse
-from airline_node.wal import TO_DISK, keep_names
+from airline_node.wal import TO_DISK
 from ledger.terms import Millis
+from snapshots.folder import keep_names
 
 T = TypeVar("T")
 

@@ -20,7 +20,8 @@ from eventsourcing.sqlite import (
 from airline_node.journal.database import LOCK_WAIT_MS, READERS, Database
 from airline_node.journal.soundness import PageCheck
 from airline_node.journal.trouble import JournalTrouble, reported
-from airline_node.wal import TO_DISK, keep_names, promised_frames
+from airline_node.wal import TO_DISK, promised_frames
+from snapshots.folder import keep_names
 
 PID_MAX: Final = 20
 ROWS_AT_ONCE: Final = 256

@@ -19,7 +19,8 @@ from sqlalchemy import URL, Connection, MetaData, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from airline_node.wal import TO_DISK, keep_names
+from airline_node.wal import TO_DISK
+from snapshots.folder import keep_names
 
 T = TypeVar("T")
 

@@ -159,8 +159,12 @@ def test_what_is_written_keeps_no_temporary_file_and_the_pages_that_it_has_read(
         assert isinstance(datastore, sqlite.OneWriter)
         with datastore.get_connection(commit=True) as first, first.cursor() as cursor:
             assert cursor.execute("PRAGMA temp_store").fetchone()[0] == 2
-        with datastore.get_connection(commit=False) as reader:
+            assert cursor.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 4_000
+            kept = cursor.execute("PRAGMA cache_size").fetchone()[0]
+        with datastore.get_connection(commit=False) as reader, reader.cursor() as cursor:
             assert reader is not first
+            # KiB, where it is negative. A reader forgets its pages at the next batch: it has what SQLite gives everybody.
+            assert (kept, cursor.execute("PRAGMA cache_size").fetchone()[0]) == (-32 * 1024, -2_000)
             with datastore.get_connection(commit=True) as second:
                 assert second is first
 

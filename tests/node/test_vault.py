@@ -230,6 +230,9 @@ def test_closing_finishes_what_was_asked_and_leaves_no_thread(path: Path) -> Non
 
 def test_every_commit_reaches_the_disk(opened: Vault) -> None:
     assert opened.file.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    assert opened.file.connection.exec_driver_sql("PRAGMA temp_store").scalar_one() == 2
+    assert opened.file.connection.exec_driver_sql("PRAGMA cache_size").scalar_one() == -32 * 1024
+    assert opened.file.connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one() == 4_000
     assert opened.file.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
     opened.file.connection.rollback()
 
