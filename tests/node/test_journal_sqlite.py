@@ -163,7 +163,7 @@ def test_what_is_written_keeps_no_temporary_file_and_the_pages_that_it_has_read(
             kept = cursor.execute("PRAGMA cache_size").fetchone()[0]
         with datastore.get_connection(commit=False) as reader, reader.cursor() as cursor:
             assert reader is not first
-            # KiB, where it is negative. A reader forgets its pages at the next batch: it has what SQLite gives everybody.
+            # KiB, where it is negative. A reader forgets its pages at the next batch: it has what SQLite gives all.
             assert (kept, cursor.execute("PRAGMA cache_size").fetchone()[0]) == (-32 * 1024, -2_000)
             with datastore.get_connection(commit=True) as second:
                 assert second is first
