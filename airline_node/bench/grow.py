@@ -91,6 +91,8 @@ def events(
         with _emptied(folder):
             write_logs(size, folder, list(load().carriers), progress)
             replaying, from_snapshot = start_alone(folder, SERVE), start_alone(folder, SERVE)
+            with started(folder):
+                pass  # The others replay theirs too, and leave snapshots: else they would draw them while they sell.
             with started(folder) as nodes:
                 cost = _cost(nodes, USERS_ELSE, 3, bookings, clock, progress)
         rows.append(GrowthRow(size, (*cost, *replaying, *from_snapshot)))
